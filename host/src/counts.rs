@@ -66,7 +66,7 @@ pub struct Counts {
 }
 
 /// The reasons for which requests are refused, joined by `_`.
-pub const REFUSALS: [&str; 10] = [
+pub const REFUSALS: [&str; 12] = [
     "not_leader",
     "overloaded",
     "disk_full",
@@ -77,6 +77,8 @@ pub const REFUSALS: [&str; 10] = [
     "reply_lost",
     "invalid",
     "reply_too_long",
+    "not_allowed",
+    "no_part",
 ];
 
 /// Returns the place of a reason in [`REFUSALS`].
@@ -92,5 +94,7 @@ pub(crate) const fn refusal_place(refusal: &Refusal) -> usize {
         Refusal::ReplyLost => 7,
         Refusal::Invalid(_) => 8,
         Refusal::ReplyTooLong => 9,
+        Refusal::NotAllowed => 10,
+        Refusal::NoPart { .. } => 11,
     }
 }

@@ -67,9 +67,10 @@ impl<M: StateMachine> Host<M> {
         self.counts.repetitions_left_out += self.lanes.end_turn(&mut sent);
         for (_, message) in &mut sent {
             if let Message::Heartbeat(beat) = message {
-                // The replica knows neither of them. The end is that of durable records: told of a
+                // The replica knows none of them. The end is that of durable records: told of a
                 // vote that a power loss can still take, peers would refuse the node after it.
                 (beat.mark, beat.journal_end) = (self.mine.mark, self.slots.end());
+                beat.began = self.began;
             }
         }
         let mut replies = std::mem::take(&mut self.replies);
@@ -148,25 +149,19 @@ impl<M: StateMachine> Host<M> {
                 self.step(Input::NotKept);
             }
         }
-        // A peer that is not answered asks again.
-        for (to, of, offset) in std::mem::take(&mut self.wanted_parts) {
-            if self.snapshots.newest().is_some() && self.snapshots.begin_read(now) {
-                let bytes_max = self.settings.part_bytes;
-                let order = SnapshotOrder::Read { to, offset, of, bytes_max };
-                self.outputs.push_back(Output::Snapshot(order));
-            }
-        }
+        self.read_parts(now);
         self.take_snapshot(now);
     }
 
     fn take_snapshot(&mut self, now: Moment) {
         let (applied, log_bytes) = (self.replica.executor().applied(), self.settings.log_bytes);
-        if self.room.disk() == Disk::Full || !self.snapshots.is_due(now, applied, log_bytes) {
+        let Some(cause) = self.snapshots.due(now, applied, log_bytes) else { return };
+        if self.room.disk() == Disk::Full {
             return;
         }
         match self.replica.executor().snapshot() {
             Ok((description, view)) => {
-                self.snapshots.on_begun();
+                self.snapshots.on_begun(now, cause, &self.settings.client_snapshots);
                 let order = SnapshotOrder::Take { description, view };
                 self.outputs.push_back(Output::Snapshot(order));
             }
@@ -205,7 +200,10 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
-    fn answer(&mut self, (connection, id, response): &(Connection, RequestId, Response)) {
+    pub(crate) fn answer(
+        &mut self,
+        (connection, id, response): &(Connection, RequestId, Response),
+    ) {
         self.counts.responses += 1;
         self.stages.on_answer(*connection, *id);
         let told = match response {
@@ -218,7 +216,10 @@ impl<M: StateMachine> Host<M> {
                 self.counts.refused[refusal_place(refusal)] += 1;
                 None
             }
-            Response::Opened(_) | Response::Reply(_) | Response::Uncertain { .. } => None,
+            Response::Opened(_)
+            | Response::Reply(_)
+            | Response::Uncertain { .. }
+            | Response::Snapshot { .. } => None,
         };
         let reply = (*connection, *id, told.as_ref().unwrap_or(response));
         match self.clients.on_response(self.me, reply, &self.settings) {

@@ -5,7 +5,7 @@
 //! comes from the replica's outbox, which holds claims back until the proof of a sync has come in
 //! as an event of its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,10 +13,11 @@ use synod_clock::Moment;
 use synod_paxos::{NodeId, Slot, To};
 use synod_smr::wire::{JournalRecord, decode_message, decode_request};
 use synod_smr::{
-    Connection, Disk, Effects, Executor, Heartbeat, Input, Message, PeerStart, Replica, RequestId,
-    Response, StateMachine, Timer,
+    Checkpoint, Connection, Disk, Effects, Heartbeat, Input, Message, PeerStart, Principal,
+    Replica, RequestId, Response, StateMachine, Timer,
 };
 
+use crate::beginning;
 use crate::clients::{Clients, Held};
 use crate::commits::{Commits, Committed, Confirmed};
 use crate::counts::Counts;
@@ -32,7 +33,7 @@ use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
-use crate::snapshots::order::SnapshotDone;
+use crate::snapshots::for_clients::WantedByClient;
 use crate::stages::Stages;
 use crate::timers::{Fired, Timers};
 use crate::transfers::Transfers;
@@ -50,6 +51,8 @@ pub struct Host<M> {
     pub(crate) crowd: Crowd,
     /// The journal of this node, and which start of it this is.
     pub(crate) mine: PeerStart,
+    /// The backup that the cluster began with; none if it began with nothing.
+    pub(crate) began: Option<Checkpoint>,
     pub(crate) peers: Peers,
     /// Why a peer refuses this node, if one does for good reason.
     pub(crate) refused: Option<String>,
@@ -72,6 +75,10 @@ pub struct Host<M> {
     /// The parts of the newest snapshot that peers asked for since the last flush: of which one,
     /// and from where on.
     pub(crate) wanted_parts: Vec<(NodeId, Option<Slot>, u64)>,
+    /// The parts that clients asked for since the last flush.
+    pub(crate) wanted_by_clients: Vec<WantedByClient>,
+    /// Who may read the whole state.
+    pub(crate) readers_of_all: BTreeSet<Principal>,
     /// What the next flush sends.
     pub(crate) sent: Vec<(To, Message)>,
     /// Empty between two flushes; kept for its memory.
@@ -236,7 +243,7 @@ impl<M: StateMachine> Host<M> {
     }
 
     /// Tells the replica how its disk is doing, and how much it may record.
-    fn tell_room(&mut self) {
+    pub(crate) fn tell_room(&mut self) {
         let waiting = self.commits.waiting_bytes();
         // The effects take off what their own records cost, so only the commits are taken off here,
         // and the room stays right through both steps.
@@ -303,6 +310,10 @@ impl<M: StateMachine> Host<M> {
 
     /// Judges whether the life that sent a heartbeat goes on from what is known of that peer.
     fn hear_beat(&mut self, from: NodeId, beat: &Heartbeat) -> bool {
+        if beat.began != self.began {
+            self.on_other_beginning(from, beat.began);
+            return false;
+        }
         match self.peers.on_heartbeat(self.me, from, beat, self.settings.peer_end_step) {
             Hearing::Granted { known, tell } => {
                 if tell {
@@ -331,6 +342,20 @@ impl<M: StateMachine> Host<M> {
         }
     }
 
+    /// Hears nothing of a peer whose state began elsewhere: what is chosen there was never chosen
+    /// here, and one vote of it would count in two quorums (`OneHistory` of Backup.tla).
+    fn on_other_beginning(&mut self, from: NodeId, theirs: Option<Checkpoint>) {
+        let told = beginning::difference(from, theirs, self.began);
+        if self.peers.on_other_beginning(from) {
+            tracing::error!(peer = %from, "{told}");
+        }
+        // A cluster that begins with a backup has no node that begins with nothing. Whoever hears
+        // others that began as it did is not the one who is wrong.
+        if self.began.is_none() && !self.peers.any_heard() {
+            self.refused = Some(told);
+        }
+    }
+
     /// Stops where a peer knows this node by what it does not have, and has the journal remember
     /// it: each start counts, so that a later one might not look like an older copy any more.
     fn on_known(&mut self, by: NodeId, known: &PeerStart) {
@@ -349,8 +374,10 @@ impl<M: StateMachine> Host<M> {
         self.counts.requests += 1;
         match (decode_request(bytes), self.clients.principal(connection)) {
             (Ok(request), Some(principal)) => {
-                let is_command = self.stages.on_request(connection, request.id, &request.body);
-                self.step_timed(Input::Request { connection, principal, request }, is_command);
+                if !self.on_wish((connection, principal), request.id, &request.body) {
+                    let is_command = self.stages.on_request(connection, request.id, &request.body);
+                    self.step_timed(Input::Request { connection, principal, request }, is_command);
+                }
             }
             // The connection is gone, and nobody waits for an answer.
             (Ok(_), None) => {}
@@ -381,57 +408,6 @@ impl<M: StateMachine> Host<M> {
         self.reading = false;
         self.counts.damaged_log_reads += u64::from(is_damaged);
         self.sent.extend(message.map(|message| (To::Node(to), message)));
-    }
-
-    /// Takes in how work on snapshots went. What it brings about becomes outputs with the next
-    /// flush.
-    pub fn on_snapshot(&mut self, done: SnapshotDone<M>) {
-        match done {
-            SnapshotDone::Taken { slot, bytes } => {
-                tracing::info!(slot = slot.number(), bytes, "a snapshot is durable");
-                self.counts.snapshots_taken += 1;
-                self.snapshots.on_taken(slot, bytes);
-            }
-            SnapshotDone::NotTaken => {
-                self.counts.snapshots_failed += 1;
-                self.snapshots.on_not_taken();
-            }
-            SnapshotDone::Kept { slot, end } => {
-                self.snapshots.on_keeping(false);
-                self.step(Input::Kept { slot, end });
-            }
-            SnapshotDone::NotKept => {
-                self.counts.snapshots_not_kept += 1;
-                self.snapshots.on_keeping(false);
-                self.step(Input::NotKept);
-            }
-            SnapshotDone::Installed(state) => self.install(*state),
-            SnapshotDone::Read { to, part, is_damaged } => {
-                self.counts.damaged_snapshot_reads += u64::from(is_damaged);
-                self.snapshots.on_read(part.as_ref().map(|part| part.total));
-                if let Some(part) = &part {
-                    self.counts.snapshot_bytes_sent += part.bytes.len() as u64;
-                    self.transfers.on_sent(self.stages.now(), to, part);
-                }
-                self.sent.extend(part.map(|part| (To::Node(to), Message::Snapshot(part))));
-            }
-        }
-    }
-
-    /// Goes on from the state of another node. The index passes over its slots before the replica
-    /// does: what the journal holds of them is told to nobody from here on.
-    fn install(&mut self, state: Executor<M>) {
-        let slot = state.applied();
-        self.snapshots.on_installed(slot);
-        self.counts.snapshots_installed += 1;
-        if slot > self.replica.paxos().chosen() {
-            tracing::info!(slot = slot.number(), "going on from a snapshot of another node");
-            self.slots.pass_over(slot);
-        }
-        // A leader that is bound proposes behind it, and records no more than there is room for.
-        self.tell_room();
-        self.counts.steps += 1;
-        self.replica.install(state, &mut self.effects);
     }
 
     fn on_drain(&mut self, now: Moment) {

@@ -4,7 +4,9 @@
 //! bounds or remembers for a replica is in here or below, where the simulator drives it.
 #![doc = include_str!("../README.md")]
 
+pub mod backup;
 mod beacon;
+mod beginning;
 mod clients;
 mod commits;
 mod counts;
@@ -15,6 +17,7 @@ mod event;
 mod flush;
 mod hard_state;
 mod host;
+mod identity;
 mod jitter;
 mod lanes;
 mod leadership_log;
@@ -35,6 +38,7 @@ mod transfers;
 mod unapplied;
 
 pub use beacon::{Beacon, HELD_UP_MAX};
+pub use beginning::{beginning_of, in_words};
 pub use clients::{Held, WORD_BYTES_MAX, WORDS_WAITING_MAX, WORDS_WAITING_MAX_TOTAL};
 pub use commits::{Committed, Ticket};
 pub use counts::{Counts, REFUSALS};
@@ -43,20 +47,25 @@ pub use durations::{BUCKET_BOUNDS, BUCKETS, Durations};
 pub use event::{Event, Output};
 pub use flush::Brought;
 pub use host::{DRAIN_MAX, Host};
+pub use identity::{identity_from, identity_of, parts_of_identity};
 pub use jitter::Jitter;
 pub use measured::{DISK_HUNG_AFTER, Measured};
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use readiness::READY_LAG_SLOTS_MAX;
 pub use recovery::{
-    DataFolders, Inspected, Opened, OpenedAbove, RecoveryError, identity_of, inspect, open,
-    open_above, parts_of_identity,
+    DataFolders, Inspected, Opened, OpenedAbove, RecoveryError, inspect, open, open_above,
 };
 pub use settings::{
     BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, LOG_BYTES, PEER_END_STEP, REPLY_BUDGET_BYTES,
     REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
 };
 pub use slot_index::BYTES_PER_SLOT;
-pub use snapshots::order::{SnapshotDone, SnapshotOrder};
+pub use snapshots::for_clients::{
+    CLIENT_BYTES_PER_SECOND_MAX, CLIENT_HOLD_MAX, CLIENT_HOLD_PATIENCE_MAX, CLIENT_SNAPSHOTS_APART,
+    ClientSnapshotLimits,
+};
+pub use snapshots::order::{PartReader, SnapshotDone, SnapshotOrder};
+pub use snapshots::parts::WISHES_MAX;
 pub use snapshots::work::SnapshotWork;
 pub use stages::{ASKED_TIMED_MAX, OPEN_TIMED_MAX, STAGES, Stage};
 pub use synod_journal as journal;
@@ -64,7 +73,7 @@ pub use synod_paxos as paxos;
 pub use synod_smr as smr;
 pub use synod_smr::WAITING_BYTES_MAX;
 pub use trace::{
-    CommandName, Said, CommandStanding, TraceEvent, TraceReader, TraceRecorder, print_of,
+    CommandName, CommandStanding, Said, TraceEvent, TraceReader, TraceRecorder, print_of,
 };
 
 /// What the owner of a node meets of the layers below, each under its own name.

@@ -14,7 +14,7 @@
 //! from what is known, nor before that peer has vouched for the present life of this node.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use synod_paxos::{Ballot, NodeId, Slot};
 use synod_smr::wire::JournalRecord;
@@ -25,6 +25,8 @@ use synod_smr::{Heartbeat, PeerStart};
 pub(crate) struct Peers {
     known: BTreeMap<NodeId, Known>,
     links: BTreeMap<NodeId, Link>,
+    /// Those who were found to have begun elsewhere.
+    elsewhere: BTreeSet<NodeId>,
     /// What is not in a commit yet.
     unwritten: BTreeMap<NodeId, PeerStart>,
 }
@@ -137,6 +139,18 @@ impl Peers {
     /// Says whether a message is heard.
     pub(crate) fn hears(&self, peer: NodeId) -> bool {
         self.links.get(&peer).is_some_and(Link::is_heard)
+    }
+
+    /// Takes note that a peer's state began elsewhere; tells whether that is news. Whatever was
+    /// thought of it before, it is not heard.
+    pub(crate) fn on_other_beginning(&mut self, peer: NodeId) -> bool {
+        self.links.remove(&peer);
+        self.elsewhere.insert(peer)
+    }
+
+    /// Tells whether any peer is heard.
+    pub(crate) fn any_heard(&self) -> bool {
+        self.links.values().any(Link::is_heard)
     }
 
     /// Takes note that a peer knows this node by the life in which it is.
@@ -322,6 +336,7 @@ mod tests {
             tick: 0,
             echoes: Vec::new(),
             sync_ticks: None,
+            began: None,
             prepares: None,
         }
     }

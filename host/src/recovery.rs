@@ -3,7 +3,7 @@
 //! The order is the claim: nothing leaves before the journal says, durably, that the node has begun
 //! another life. What can fail fails here, with a reason for the operator.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,13 @@ use synod_journal::{
     AppendError, Disk, FreeSpace, HardState, Journal, OpenError, Options, Records, SnapshotBound,
     SnapshotOptions, SnapshotStore,
 };
-use synod_paxos::{Ballot, Configuration, NodeId, Slot};
+use synod_paxos::{Ballot, NodeId, Slot};
 use synod_smr::wire::{JournalRecord, decode_record, encode_record};
-use synod_smr::{Config, Effects, Executor, Folder, PeerStart, Recovering, StateMachine};
+use synod_smr::{
+    Checkpoint, Config, Effects, Executor, Folder, PeerStart, Recovering, StateMachine,
+};
 
+use crate::beginning;
 use crate::clients::Clients;
 use crate::commits::{Commits, slot_of};
 use crate::counts::Counts;
@@ -117,50 +120,10 @@ pub struct Opened<M, D: Disk> {
     snapshots: Snapshots,
     life: NodeHardState,
     folder: Folder,
+    began: Option<Checkpoint>,
     peers: Peers,
     settings: Settings,
 }
-
-/// Returns the words by which a journal knows whose it is, and among which voters.
-///
-/// The voters are a part of it, as nothing else keeps two nodes from counting different majorities:
-/// a node that was started with fewer of them could choose alone what the others never hear of. The
-/// sizes of quorums are no part of it: whoever starts a host with others than majorities gives all
-/// nodes the same.
-#[must_use]
-pub fn identity_of(cluster: &str, node: NodeId, voters: &Configuration) -> String {
-    let voters: Vec<_> = voters.voters().iter().map(|voter| voter.number().to_string()).collect();
-    format!("synod/{cluster}/node/{}{AMONG}{}", node.number(), voters.join(", "))
-}
-
-/// Takes apart what [`identity_of`] made: whose cluster it is, which node, and among whom.
-#[must_use]
-pub fn parts_of_identity(identity: &str) -> Option<(&str, &str, &str)> {
-    let (whose, voters) = identity.rsplit_once(AMONG)?;
-    let (cluster, node) = whose.rsplit_once("/node/")?;
-    Some((cluster, node, voters))
-}
-
-impl From<OpenError> for RecoveryError {
-    /// Tells the wrong voters of the right node from another node's journal.
-    fn from(error: OpenError) -> Self {
-        if let OpenError::OtherIdentity { path, found, expected } = &error {
-            let found = String::from_utf8_lossy(found);
-            let expected = String::from_utf8_lossy(expected);
-            if let (Some((cluster, node, made)), Some((mine, me, asked))) =
-                (parts_of_identity(&found), parts_of_identity(&expected))
-                && (cluster, node) == (mine, me)
-            {
-                let (path, made, asked) = (path.clone(), made.to_owned(), asked.to_owned());
-                return Self::OtherVoters { path, made, asked };
-            }
-        }
-        Self::Journal(error)
-    }
-}
-
-/// What stands before the voters in a journal's identity.
-const AMONG: &str = " among ";
 
 /// Reads a journal and makes this start durable. `machine` is the one before any command; `watch`
 /// sees each record, encoded and decoded. A node that takes snapshots begins with [`open_above`].
@@ -203,8 +166,10 @@ fn begin_with<M: StateMachine, D: Disk>(
         folder = %found.folder,
         "recovered from the journal"
     );
-    let Reading { recovering, slots, peers, began_at, bytes, .. } = reading;
+    let bytes = reading.bytes_since_a_cut(settings.log_bytes);
+    let Reading { recovering, slots, peers, began_at, .. } = reading;
     let snapshots = Snapshots::new(began_at, bytes);
+    let began = beginning::beginning_of(&String::from_utf8_lossy(&options.identity));
     let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
     Ok(Opened {
         incarnation,
@@ -215,6 +180,7 @@ fn begin_with<M: StateMachine, D: Disk>(
         snapshots,
         life,
         folder,
+        began,
         peers,
         settings: *settings,
     })
@@ -345,8 +311,9 @@ struct Reading<M, W> {
     slots: SlotIndex,
     peers: Peers,
     incarnation: u64,
-    /// The slot below which records may be gone.
+    /// The slot below which records may be gone, and what follows its record.
     cut: Slot,
+    bytes_since: u64,
     /// Why a record could not be read; none is taken after it.
     foreign: Option<String>,
     watch: W,
@@ -358,7 +325,30 @@ impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
         let recovering = Recovering::above(state, settings.replica);
         let (slots, peers) = (SlotIndex::above(began_at), Peers::default());
         let (incarnation, cut, foreign) = (0, Slot::FIRST, None);
-        Self { recovering, began_at, bytes: 0, slots, peers, incarnation, cut, foreign, watch }
+        let (bytes, bytes_since) = (0, 0);
+        Self {
+            recovering,
+            began_at,
+            bytes,
+            slots,
+            peers,
+            incarnation,
+            cut,
+            bytes_since,
+            foreign,
+            watch,
+        }
+    }
+
+    /// Returns what the journal has grown by since a snapshot was taken for the sake of the log.
+    ///
+    /// The newest one may have been taken for a client: were only what is past it counted, a node
+    /// that makes backups and is started again and again would never cut its log. Each snapshot
+    /// for the log but the first is followed by the record of a cut.
+    fn bytes_since_a_cut(&self, log_bytes: u64) -> u64 {
+        let uncut = self.bytes_since.saturating_sub(log_bytes / 2);
+        let since = if self.cut > Slot::FIRST { self.bytes_since } else { uncut };
+        self.bytes.max(since)
     }
 
     /// Judges what was read against the last hard state, and returns that.
@@ -405,14 +395,20 @@ impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
         match decoded {
             JournalRecord::Incarnation(number) => self.incarnation = self.incarnation.max(number),
             JournalRecord::Replica(replica) => {
-                if let Some(slot) = slot_of(&replica).filter(|slot| *slot >= self.began_at) {
-                    self.bytes += record.bytes.len() as u64;
-                    self.slots.note(slot, record.lsn);
+                if let Some(slot) = slot_of(&replica) {
+                    self.bytes_since += record.bytes.len() as u64;
+                    if slot >= self.began_at {
+                        self.bytes += record.bytes.len() as u64;
+                        self.slots.note(slot, record.lsn);
+                    }
                 }
                 self.recovering.on_record(replica);
             }
             JournalRecord::Peer(peer, life) => self.peers.on_record(peer, life),
-            JournalRecord::Snapshot(slot) => self.cut = self.cut.max(slot),
+            JournalRecord::Snapshot(slot) => {
+                self.bytes_since = 0;
+                self.cut = self.cut.max(slot);
+            }
         }
     }
 }
@@ -466,6 +462,7 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
                 promised: self.life.promised,
                 journal_end: self.slots.end(),
             },
+            began: self.began,
             refused: self.peers.refused_earlier(me),
             peers: self.peers,
             commits: Commits::new(self.life, self.settings.batches_in_flight),
@@ -483,6 +480,8 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             transfers: Transfers::default(),
             drain_by: None,
             wanted_parts: Vec::new(),
+            wanted_by_clients: Vec::new(),
+            readers_of_all: BTreeSet::new(),
             sent: Vec::new(),
             replies: Vec::new(),
             outputs: VecDeque::new(),

@@ -3,6 +3,7 @@
 //! They are settings and not constants, so that a simulation can make them so small that they
 //! bind. Only those of the sessions must be equal on all nodes.
 
+use crate::snapshots::for_clients::ClientSnapshotLimits;
 use synod_paxos::RECORD_COST_BYTES;
 use synod_smr::{BATCH_BYTES_MAX, Limits, PAYLOAD_BYTES_MAX, STATE_PART_BYTES_MAX, SessionLimits};
 
@@ -24,6 +25,8 @@ pub struct Settings {
     /// The bytes of a snapshot that a peer is given at once, at most
     /// [`STATE_PART_BYTES_MAX`](synod_smr::STATE_PART_BYTES_MAX).
     pub part_bytes: usize,
+    /// What clients that make backups are given of snapshots.
+    pub client_snapshots: ClientSnapshotLimits,
     /// How many slots the end of a peer's journal moves before it is remembered durably again.
     pub peer_end_step: u64,
     /// With less room than this for work a disk that refused the next segment counts as full: no
@@ -59,6 +62,7 @@ impl Default for Settings {
             batches_in_flight: BATCHES_IN_FLIGHT_MAX,
             log_bytes: LOG_BYTES,
             part_bytes: STATE_PART_BYTES_MAX,
+            client_snapshots: ClientSnapshotLimits::default(),
             peer_end_step: PEER_END_STEP,
             full_below_bytes: DISK_FULL_BELOW_BYTES,
             reply_budget_bytes: REPLY_BUDGET_BYTES,

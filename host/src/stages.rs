@@ -129,7 +129,7 @@ impl Stages {
         let stage = match body {
             RequestBody::Open { .. } | RequestBody::Command { .. } => Stage::Answer,
             RequestBody::Query(_) => Stage::Read,
-            RequestBody::Status => return false,
+            RequestBody::Status | RequestBody::FetchSnapshot { .. } => return false,
         };
         if self.asked.len() < ASKED_TIMED_MAX {
             self.asked.insert((connection, id), Asked { at: self.now, stage });

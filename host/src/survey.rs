@@ -14,11 +14,13 @@ use synod_journal::{
     Disk, Journal, OpenError, Options, SnapshotDamaged, SnapshotStore, SurveyedSnapshot,
 };
 use synod_paxos::{Ballot, NodeId, Slot};
-use synod_smr::Record;
 use synod_smr::wire::{JournalRecord, StateDescription, decode_description, decode_record};
+use synod_smr::{Checkpoint, Record};
 
+use crate::beginning::beginning_of;
 use crate::hard_state::NodeHardState;
-use crate::recovery::{DataFolders, Inspected, RecoveryError, inspect, parts_of_identity};
+use crate::identity::parts_of_identity;
+use crate::recovery::{DataFolders, Inspected, RecoveryError, inspect};
 use crate::settings::Settings;
 
 pub use synod_journal::{LostRecords, SegmentState, Survey, SurveyedDamage, SurveyedSegment};
@@ -56,6 +58,8 @@ pub struct Owner {
     pub node: NodeId,
     /// The ids of the voters that it was made for, as the journal spells them.
     pub voters: String,
+    /// The backup that the cluster began with; none if it began with nothing.
+    pub began: Option<Checkpoint>,
 }
 
 /// How many records of each kind there are. Complete by its nature.
@@ -171,7 +175,8 @@ pub fn survey<D: Disk>(disk: D, folders: DataFolders<'_>) -> Result<NodeSurvey, 
 fn owner_of(identity: &str) -> Option<Owner> {
     let (cluster, node, voters) = parts_of_identity(identity)?;
     let cluster = cluster.strip_prefix("synod/")?.to_owned();
-    Some(Owner { cluster, node: NodeId::new(node.parse().ok()?), voters: voters.to_owned() })
+    let (node, began) = (NodeId::new(node.parse().ok()?), beginning_of(identity));
+    Some(Owner { cluster, node, voters: voters.to_owned(), began })
 }
 
 /// Asks what a start would say.

@@ -23,8 +23,11 @@ pub enum Command {
     Init(InitArgs),
     /// Run one node of the cluster until SIGTERM.
     Serve(ServeArgs),
-    /// Print what the data folder of a stopped node holds, change nothing; exit 1 if it is damaged.
+    /// Print what the data folder of a stopped node or a backup holds, change nothing; exit 1 if it
+    /// is damaged.
     Inspect(InspectArgs),
+    /// Write the state of the running cluster into a folder, from which another one can begin.
+    Backup(BackupArgs),
     /// Print the value of a key; exit 1 if it is absent.
     Get(KeyArgs),
     /// Bind a key to a value.
@@ -80,6 +83,10 @@ pub struct InitArgs {
     /// Where to make the journal of --node, if not where its configuration says.
     #[arg(long, requires = "node", conflicts_with = "renew")]
     pub data: Option<PathBuf>,
+    /// Begin with the state of this backup, which `synod-kv backup` made: a new cluster, with a
+    /// UUID and certificates of its own; with --node one more node of such a cluster.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["renew", "without_journals"])]
+    pub from: Option<PathBuf>,
     /// Renew the certificates in the folder, or that of --node, for a year; keys stay.
     #[arg(long)]
     pub renew: bool,
@@ -139,7 +146,7 @@ impl ServeArgs {
 /// Flags of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The data folder of a node that does not run.
+    /// The data folder of a node that does not run, or a backup.
     pub folder: PathBuf,
     /// Print JSON, one object.
     #[arg(long)]
@@ -161,6 +168,21 @@ pub struct TargetArgs {
     /// Set any key of the configuration.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Flags of `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The cluster; the certificate must be of a client that `backup_clients` of its nodes names.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The folder of the backup, to be made; one that exists is not touched.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// For how long all nodes together may give nothing new.
+    #[arg(long, value_name = "MS", default_value_t = 30_000,
+          value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub patience_ms: u64,
 }
 
 /// A key.

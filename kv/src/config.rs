@@ -11,7 +11,7 @@ mod problem;
 mod values;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,8 +25,8 @@ use keys::{CLIENT, SERVER};
 use layers::Layers;
 pub use problem::{ConfigError, Origin};
 use values::{
-    address, addresses, cluster, log_bytes, metrics, milliseconds, node_id, readable,
-    segment_bytes, timing,
+    address, addresses, backup_clients, cluster, log_bytes, metrics, milliseconds, node_id,
+    readable, segment_bytes, timing,
 };
 pub use variables::unknown_variables;
 
@@ -43,6 +43,8 @@ pub struct ServerConfig {
     pub segment_bytes: u64,
     /// What the journal keeps past what a snapshot stands for.
     pub log_bytes: u64,
+    /// The clients that may read the whole state.
+    pub backup_clients: BTreeSet<String>,
     /// Where this node listens to its peers.
     pub peer_listen: SocketAddr,
     /// Where this node listens to clients.
@@ -164,6 +166,7 @@ impl ServerConfig {
             data: data(layers)?,
             segment_bytes: segment_bytes(layers)?,
             log_bytes: log_bytes(layers)?,
+            backup_clients: backup_clients(layers)?,
             peer_listen,
             client_listen,
             metrics: metrics(layers)?,

@@ -57,6 +57,12 @@ impl Exit {
         Self::with(code, format!("{error} ({connection_errors})"))
     }
 
+    /// What was asked for was certainly not done: nobody could, or those who could refused.
+    #[must_use]
+    pub fn unavailable(reason: impl Display) -> Self {
+        Self::with(69, reason)
+    }
+
     /// Something went wrong inside.
     #[must_use]
     pub fn internal(reason: impl Display) -> Self {

@@ -15,14 +15,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::KeyPair;
+use synod_node::backup::{BackupState, ReadError, Summary, read_backup};
 use synod_node::{CreateError, Node};
 use synod_transport_quic::{Credentials, TlsError};
 use thiserror::Error;
 
 use crate::cli::{InitArgs, ServeArgs};
 use crate::config::{ConfigError, ServerConfig};
+use crate::machine::Machine;
 use crate::serve::node_config;
-use authority::{Authority, LEAF_DAYS, failed};
+use authority::{Authority, BEGAN, LEAF_DAYS, failed, has_cluster, text_of};
 use files::{make_folder, replace, sync_folder, write_new};
 use texts::Addresses;
 
@@ -123,6 +125,34 @@ pub enum InitError {
     /// A configuration that is there cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There is no backup to begin with.
+    #[error(transparent)]
+    Backup(#[from] ReadError),
+    /// The caller's fault: the cluster began with a backup, and a node of it is to begin with
+    /// nothing.
+    #[error("the cluster of {} began with the backup of {began}: name that one with --from, as a \
+             node that begins with nothing is refused by all others", dir.display())]
+    NeedsBackup {
+        /// The folder of the cluster.
+        dir: PathBuf,
+        /// What it began with.
+        began: String,
+    },
+    /// The caller's fault: the cluster began with another backup.
+    #[error("the cluster of {} began with the backup of {began}, and this is the one of {found}: \
+             name the one that it began with", dir.display())]
+    OtherBackup {
+        /// The folder of the cluster.
+        dir: PathBuf,
+        /// What it began with.
+        began: String,
+        /// What its node was to begin with.
+        found: String,
+    },
+    /// The caller's fault: the cluster began with nothing.
+    #[error("the cluster of {} began with nothing, and no node of it can begin with a backup: make \
+             a new cluster, with `synod-kv init --dir NEW --from BACKUP`", .0.display())]
+    BeganWithNothing(PathBuf),
     /// A node's journal was not made.
     #[error(transparent)]
     Journal(#[from] CreateError),
@@ -136,8 +166,10 @@ pub enum InitError {
 /// Why it was not made; nothing is left behind then.
 pub fn init(args: &InitArgs) -> Result<String, InitError> {
     let addresses = Addresses::of(args)?;
+    // All of it is read and judged before anything is made.
+    let backup = backup_of(args)?;
     enter_folder(&args.dir)?;
-    let made = fill(args, &addresses);
+    let made = fill(args, &addresses, backup.as_ref());
     if made.is_err() {
         // The folder was made above or was empty, so everything in it is ours to take away.
         fs::remove_dir_all(&args.dir).ok();
@@ -157,6 +189,8 @@ pub fn init_node(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<PathBuf, InitError> {
     let (dir, file) = (&args.dir, format!("node-{node}"));
+    let backup = backup_of(args)?;
+    check_beginning(dir, backup.as_ref().map(BackupState::summary))?;
     let config = dir.join(format!("{file}.toml"));
     let lacks = |name: &str| !dir.join(name).exists();
     let (certificate, key) = (dir.join(format!("{file}.pem")), dir.join(format!("{file}.key")));
@@ -177,7 +211,7 @@ pub fn init_node(
         }
         sync_folder(dir)?;
     }
-    make_journal(config, args.data.clone(), variable)
+    make_journal(config, args.data.clone(), variable, backup.as_ref())
 }
 
 /// Renews the certificates of nodes and clients in the folder, or that of one node; the keys stay.
@@ -232,9 +266,40 @@ fn enter_folder(path: &Path) -> Result<(), InitError> {
     if is_empty { Ok(()) } else { Err(error) }
 }
 
-fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
+/// The state that a cluster begins with.
+type Backup = BackupState<Machine>;
+
+fn backup_of(args: &InitArgs) -> Result<Option<Backup>, InitError> {
+    let read = |folder: &PathBuf| read_backup(folder, Machine::default());
+    Ok(args.from.as_ref().map(read).transpose()?)
+}
+
+/// Spells what a cluster began with, as it stands beside its authority.
+fn spell(summary: &Summary) -> String {
+    format!("slot {} with digest {:016x}", summary.slot.number(), summary.digest)
+}
+
+/// Sees that one more node begins with what the cluster began with, where its authority is here and
+/// says so; elsewhere the other nodes find out.
+fn check_beginning(dir: &Path, backup: Option<&Summary>) -> Result<(), InitError> {
+    let (began, found) = (text_of(dir, BEGAN), backup.map(spell));
+    match (began, found) {
+        (Some(began), Some(found)) if began != found => {
+            Err(InitError::OtherBackup { dir: dir.to_owned(), began, found })
+        }
+        (Some(began), None) => Err(InitError::NeedsBackup { dir: dir.to_owned(), began }),
+        (None, Some(_)) if has_cluster(dir) => Err(InitError::BeganWithNothing(dir.to_owned())),
+        (Some(_) | None, Some(_)) | (None, None) => Ok(()),
+    }
+}
+
+fn fill(
+    args: &InitArgs,
+    addresses: &Addresses,
+    backup: Option<&Backup>,
+) -> Result<String, InitError> {
     let dir = &args.dir;
-    let authority = Authority::make(dir)?;
+    let authority = Authority::make(dir, backup.map(|backup| spell(backup.summary())).as_deref())?;
     let cluster = authority.cluster.clone();
     for node in 1..=args.nodes {
         issue(&authority, dir, &format!("node-{node}"), &format!("node/{node}"))?;
@@ -251,7 +316,7 @@ fn fill(args: &InitArgs, addresses: &Addresses) -> Result<String, InitError> {
     if !args.without_journals {
         for node in 1..=args.nodes {
             // The environment is one node's; here all are made as their files say.
-            make_journal(dir.join(format!("node-{node}.toml")), None, |_| None)?;
+            make_journal(dir.join(format!("node-{node}.toml")), None, |_| None, backup)?;
         }
     }
     Ok(cluster)
@@ -261,10 +326,14 @@ fn make_journal(
     config: PathBuf,
     data: Option<PathBuf>,
     variable: impl Fn(&str) -> Option<String>,
+    backup: Option<&Backup>,
 ) -> Result<PathBuf, InitError> {
     let args = ServeArgs { data, ..ServeArgs::of(config) };
     let config = node_config(&ServerConfig::read(&args, variable)?.config);
-    Node::create(&config)?;
+    match backup {
+        Some(backup) => Node::create_from(&config, backup)?,
+        None => Node::create(&config)?,
+    }
     Ok(config.data)
 }
 

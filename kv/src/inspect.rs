@@ -9,15 +9,20 @@ use std::path::Path;
 
 use serde::Serialize;
 use synod_node::Node;
+use synod_node::backup::{ReadError, Summary, in_words, looks_like_a_backup, read_backup};
 use synod_node::survey::{
     NodeSurvey, Owner, SegmentState, SnapshotSurvey, SurveyError, SurveyedDamage, SurveyedSegment,
 };
 
 use crate::cli::InspectArgs;
 use crate::exit::Exit;
+use crate::machine::Machine;
 
 /// Returns the page to print, and the end of the program, which says whether the folder is sound.
 pub(crate) fn look(args: &InspectArgs) -> Result<(String, Exit), Exit> {
+    if looks_like_a_backup(&args.folder) {
+        return look_at_backup(args);
+    }
     let survey = Node::survey(&args.folder).map_err(|error| {
         // A damaged identity says that the folder is not sound; any other error, that it was not
         // looked at.
@@ -32,6 +37,64 @@ pub(crate) fn look(args: &InspectArgs) -> Result<(String, Exit), Exit> {
     let folder = args.folder.display();
     let unsound = |advice| Exit::differs(format!("{folder}: {advice}"));
     Ok((page, advice(&survey).map_or_else(Exit::done, unsound)))
+}
+
+/// Looks at a backup, whose state is read and held against its digest.
+fn look_at_backup(args: &InspectArgs) -> Result<(String, Exit), Exit> {
+    let (page, refused) = match read_backup(&args.folder, Machine::default()) {
+        Ok(backup) => (Some(BackupPage::of(backup.summary())), None),
+        Err(error @ ReadError::Folder(_)) => return Err(Exit::unusable(error)),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let exit = refused.as_ref().map_or_else(Exit::done, Exit::differs);
+    let printed = if args.json {
+        let (schema, sound) = (SCHEMA, refused.is_none());
+        let whole = BackupLook { schema, sound, refusal: refused, backup: page };
+        serde_json::to_string(&whole).map_err(Exit::internal)? + "\n"
+    } else {
+        page.map(|page| page.line()).unwrap_or_default()
+    };
+    Ok((printed, exit))
+}
+
+/// What is told of a backup, for programs; its schema is in that of the book.
+#[derive(Debug, Serialize)]
+struct BackupLook {
+    /// The version of this form.
+    schema: u32,
+    sound: bool,
+    refusal: Option<String>,
+    backup: Option<BackupPage>,
+}
+
+#[derive(Debug, Serialize)]
+struct BackupPage {
+    cluster: String,
+    slot: u64,
+    digest: String,
+    bytes: u64,
+    sessions: u64,
+}
+
+impl BackupPage {
+    fn of(summary: &Summary) -> Self {
+        let Summary { cluster, slot, digest, bytes, sessions } = summary;
+        Self {
+            cluster: cluster.clone(),
+            slot: slot.number(),
+            digest: format!("{digest:016x}"),
+            bytes: *bytes,
+            sessions: *sessions,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { cluster, slot, digest, bytes, sessions } = self;
+        format!(
+            "backup of cluster {cluster}: the state below slot {slot}, {bytes} bytes with \
+             {sessions} sessions, digest {digest}: sound\n"
+        )
+    }
 }
 
 /// The page for programs; its schema is `inspect.schema.json` in the book.
@@ -56,6 +119,8 @@ struct OwnerPage {
     cluster: String,
     node: u16,
     voters: String,
+    /// The backup that the cluster began with.
+    began: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -179,7 +244,8 @@ impl Page {
 
 fn owner_page(owner: &Owner) -> OwnerPage {
     let (cluster, voters) = (owner.cluster.clone(), owner.voters.clone());
-    OwnerPage { cluster, node: owner.node.number(), voters }
+    let began = owner.began.map(|began| in_words(Some(began)));
+    OwnerPage { cluster, node: owner.node.number(), voters, began }
 }
 
 fn segment_page(segment: &SurveyedSegment) -> SegmentPage {
@@ -230,8 +296,11 @@ fn text(survey: &NodeSurvey) -> String {
 fn write_page(out: &mut String, page: &Page) -> fmt::Result {
     let verdict = if page.sound { "sound" } else { "a start refuses it" };
     match &page.owner {
-        Some(OwnerPage { cluster, node, voters }) => {
+        Some(OwnerPage { cluster, node, voters, began }) => {
             writeln!(out, "node {node} of cluster {cluster}, members {voters}: {verdict}")?;
+            if let Some(began) = began {
+                writeln!(out, "its cluster began with {began}")?;
+            }
         }
         None => writeln!(out, "the folder of no node: {verdict}")?,
     }

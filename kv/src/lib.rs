@@ -5,6 +5,7 @@
 //! about it is due to the floors below; the claim kept here is that no command reads more into
 //! their answers than they say.
 
+mod backup;
 pub mod bench;
 mod blob;
 pub mod bridge;

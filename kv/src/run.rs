@@ -4,12 +4,17 @@
 //! worth saying goes to stderr. The server has a file of its own (`serve`), and so have the look at
 //! a cluster (`status`) and whom the others talk to (`target`).
 
+use std::time::Duration;
+
 use synod_node::{CreateError, Inspected, Node};
 use tokio::io::{BufReader, stdin, stdout};
 
+use crate::backup::backup;
 use crate::bench::{BenchError, Measurement, measure};
 use crate::bridge::{BridgeFailure, bridge};
-use crate::cli::{BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, TargetArgs};
+use crate::cli::{
+    BackupArgs, BenchArgs, Cli, Command as Verb, InitArgs, RangeArgs, ServeArgs, TargetArgs,
+};
 use crate::command::{
     Blob, Command, KEY_BYTES_MAX, Query, RANGE_BYTES_MAX, RANGE_ENTRIES_MAX, Reply,
 };
@@ -44,6 +49,7 @@ async fn dispatch(verb: Verb) -> Result<Exit, Exit> {
             let (page, exit) = inspect::look(&args)?;
             say(page.as_bytes()).map(|_| exit)
         }
+        Verb::Backup(args) => run_backup(&args).await,
         Verb::Bench(args) => run_bench(&args).await,
         Verb::Status(args) => status::run(&args).await,
         Verb::Bridge(target) => run_bridge(&target).await,
@@ -81,6 +87,7 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
     let failed = |error: InitError| match error {
         InitError::Ports(_) | InitError::Host(_) | InitError::NoSuchNode(_) => Exit::usage(error),
         InitError::Config(_) => Exit::config(error),
+        InitError::Backup(_) => Exit::unusable(error),
         InitError::Exists(_)
         | InitError::NoAuthority { .. }
         | InitError::NoCertificate { .. }
@@ -92,6 +99,9 @@ fn run_init(args: &InitArgs) -> Result<Exit, Exit> {
         | InitError::Certificate { .. }
         | InitError::Credentials { .. }
         | InitError::OtherCluster { .. }
+        | InitError::NeedsBackup { .. }
+        | InitError::OtherBackup { .. }
+        | InitError::BeganWithNothing(_)
         | InitError::Journal(_) => Exit::cannot_make(error),
     };
     let dir = args.dir.display();
@@ -158,6 +168,13 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
         }
     }
     say(format!("{sound}\n").as_bytes())
+}
+
+async fn run_backup(args: &BackupArgs) -> Result<Exit, Exit> {
+    let target = Target::open(&args.target)?;
+    let patience = Duration::from_millis(args.patience_ms);
+    let line = backup(&target.client, &target.config, &args.out, patience).await?;
+    tell_done("the backup was made, and what it is", &line)
 }
 
 async fn run_bench(args: &BenchArgs) -> Result<Exit, Exit> {

@@ -20,8 +20,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use synod_host::Jitter;
 use synod_host::paxos::NodeId;
-use synod_host::smr::Status;
 use synod_host::smr::client::{Operation, Outcome, Reason};
+use synod_host::smr::{RequestBody, Response, Status};
 use synod_transport_quic::{BindError, Credentials, TlsError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -159,12 +159,35 @@ impl Client {
 
     /// Asks one node how it is doing; none if it does not answer in time, or is not known.
     pub async fn status(&self, node: NodeId, timeout: Duration) -> Option<Status> {
+        match self.ask(node, RequestBody::Status, timeout).await? {
+            Response::Status(status) => Some(status),
+            Response::Opened(_)
+            | Response::Reply(_)
+            | Response::Refused(_)
+            | Response::Uncertain { .. }
+            | Response::Snapshot { .. } => None,
+        }
+    }
+
+    /// Asks one node something outside of any session; none if it does not answer in time.
+    pub(crate) async fn ask(
+        &self,
+        node: NodeId,
+        question: RequestBody,
+        timeout: Duration,
+    ) -> Option<Response> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.orders.send(ClientOrder::Status { node, answer }).await.ok()?;
+            self.orders.send(ClientOrder::Ask { node, question, answer }).await.ok()?;
             answered.await.ok()
         };
         tokio::time::timeout(timeout, asked).await.ok().flatten()
+    }
+
+    /// Says why a node has not answered, as far as it is known.
+    pub(crate) fn trouble_with(&self, node: NodeId, within_ms: u64) -> String {
+        let trouble = self.connection_errors.of(node);
+        trouble.unwrap_or_else(|| format!("no answer within {within_ms} ms"))
     }
 
     /// Says in one line which nodes could not be talked to and why; empty if all can.
@@ -216,6 +239,10 @@ impl ConnectionErrors {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
     }
 
+    fn of(&self, node: NodeId) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+    }
+
     fn line(&self) -> String {
         let connection_errors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Nodes often fail alike: what is wrong with all of them is said once.
@@ -260,7 +287,8 @@ mod tests {
     fn a_session_says_goodbye_though_the_queue_of_orders_is_full() {
         let (orders, _full) = mpsc::channel(1);
         let (answer, _) = oneshot::channel();
-        orders.try_send(ClientOrder::Status { node: NodeId::new(1), answer }).unwrap();
+        let question = RequestBody::Status;
+        orders.try_send(ClientOrder::Ask { node: NodeId::new(1), question, answer }).unwrap();
         let (closes, mut closed) = mpsc::unbounded_channel();
         let (last_session, connection_errors) = (Arc::default(), ConnectionErrors::default());
         let client = Client { orders, closes, last_session, connection_errors };

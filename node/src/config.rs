@@ -3,7 +3,7 @@
 //! A plain value that the program fills in, from a file or by hand. Whoever reads it from a file
 //! says in his own words what is wrong there; the checks here are those that hold for any source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +37,9 @@ pub struct Config {
     /// How many bytes the journal keeps past what a snapshot stands for, from [`LOG_BYTES_MIN`] on;
     /// half of it is written between two snapshots.
     pub log_bytes: u64,
+    /// The names of the clients that may read the whole state, as a backup does; nobody may, unless
+    /// it is named here.
+    pub backup_clients: BTreeSet<String>,
     /// The certificates.
     pub tls: TlsFiles,
     /// How fast failures are noticed.
@@ -106,6 +109,9 @@ pub const LOG_BYTES: u64 = synod_host::LOG_BYTES;
 /// With less than this a node would write snapshots more than anything else.
 pub const LOG_BYTES_MIN: u64 = 1 << 20;
 
+/// The most clients that may be named to read the whole state.
+pub const BACKUP_CLIENTS_MAX: usize = 64;
+
 /// The folder of the snapshots, inside that of the journal.
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 
@@ -138,6 +144,9 @@ pub enum ConfigError {
          {SEGMENT_BYTES_MAX}"
     )]
     SegmentBytes(u64),
+    /// Too many clients are named that may read the whole state.
+    #[error("backup_clients names {0} clients: {BACKUP_CLIENTS_MAX} at most")]
+    BackupClients(usize),
     /// The journal cannot be cut so short.
     #[error("log_bytes is {0}: use {LOG_BYTES_MIN} at least")]
     LogBytes(u64),
@@ -198,6 +207,7 @@ impl Config {
             data: folder.join("data").join(&name),
             segment_bytes: SEGMENT_BYTES,
             log_bytes: LOG_BYTES,
+            backup_clients: BTreeSet::new(),
             tls: TlsFiles::in_folder(folder, &name),
             timing: Timing::default(),
         }
@@ -228,6 +238,9 @@ impl Config {
         }
         if self.log_bytes < LOG_BYTES_MIN {
             return Err(ConfigError::LogBytes(self.log_bytes));
+        }
+        if self.backup_clients.len() > BACKUP_CLIENTS_MAX {
+            return Err(ConfigError::BackupClients(self.backup_clients.len()));
         }
         let (peers, clients) = (self.peer_listen, self.client_listen);
         if exclude_each_other(peers, clients) {

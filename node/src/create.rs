@@ -5,14 +5,22 @@
 //! comes into being here and nowhere else, never in place of another, and is whole and durable when
 //! this returns.
 
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
-use synod_host::RecoveryError;
-use synod_host::journal::{Create, Journal, OpenError, Options, SEGMENT_BYTES_MIN};
+use synod_host::api::StateMachine;
+use synod_host::backup::{BackupState, BeginError};
+use synod_host::journal::{
+    Create, Disk as _, Journal, OpenError, Options, RealDisk, SEGMENT_BYTES_MIN,
+};
+use synod_host::smr::Checkpoint;
+use synod_host::{DataFolders, RecoveryError};
 use synod_transport_quic::{ClusterId, Credentials, PeerId, Role, TlsError};
 
-use crate::config::{Config, ConfigError, voters};
-use crate::start::StartError;
+use crate::backup::{making_of, parent_of};
+use crate::config::{Config, ConfigError, SNAPSHOTS, voters};
+use crate::start_error::{StartError, WrongCertificate};
 use crate::world::World;
 
 /// Why a node's journal was not made.
@@ -39,16 +47,33 @@ pub enum CreateError {
     /// The folder cannot be used.
     #[error("the data folder cannot be used: {0}")]
     Journal(#[source] OpenError),
-}
-
-/// The certificate belongs to somebody else.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the certificate is that of {found}, and the configuration says {wanted}")]
-pub struct WrongCertificate {
-    /// Who the certificate names.
-    pub found: String,
-    /// Who the configuration names.
-    pub wanted: String,
+    /// The backup is of this very cluster, whose nodes may run on.
+    #[error(
+        "the backup is of cluster {0}, and so is the certificate of this node: a cluster that \
+             begins with a backup has a UUID and certificates of its own, or nodes of both would \
+             take each other for one; make them with `synod-kv init --dir NEW --from BACKUP`"
+    )]
+    SameCluster(String),
+    /// The data folder is there, whatever is in it.
+    #[error("{} exists already, and nothing is written to it: name a folder that is to be made",
+            .0.display())]
+    FolderExists(PathBuf),
+    /// An earlier attempt was cut short.
+    #[error("{} is left of an attempt that was cut short: remove it, and try again", .0.display())]
+    Leftover(PathBuf),
+    /// The state of the backup cannot be written.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    /// The folder that was made cannot be given its name.
+    #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
+    Rename {
+        /// The folder that was made.
+        from: PathBuf,
+        /// The data folder.
+        to: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Checks a configuration; see [`Node::check`](crate::Node::check).
@@ -63,7 +88,7 @@ pub(crate) fn check(config: &Config) -> Result<Credentials, CreateError> {
 /// Makes the journal of a node; see [`Node::create_in`](crate::Node::create_in).
 pub(crate) fn create(world: &impl World, config: &Config) -> Result<(), CreateError> {
     let cluster = check(config)?.identity().cluster;
-    let mut options = Options::new(journal_identity(config, cluster).as_bytes());
+    let mut options = Options::new(journal_identity(config, cluster, None).as_bytes());
     options.create = Create::New;
     // Each start writes the last segment anew, in the size that the configuration has by then.
     options.segment_bytes = SEGMENT_BYTES_MIN;
@@ -85,6 +110,39 @@ pub(crate) fn create(world: &impl World, config: &Config) -> Result<(), CreateEr
     }
 }
 
+/// Makes the folders of a node that begins with the state of a backup; see
+/// [`Node::create_from`](crate::Node::create_from).
+pub(crate) fn create_from<M: StateMachine>(
+    config: &Config,
+    backup: &BackupState<M>,
+) -> Result<(), CreateError> {
+    let cluster = check(config)?.identity().cluster;
+    if cluster.to_string() == backup.summary().cluster {
+        return Err(CreateError::SameCluster(cluster.to_string()));
+    }
+    let (data, making) = (&config.data, making_of(&config.data));
+    if fs::symlink_metadata(data).is_ok() {
+        return Err(CreateError::FolderExists(data.clone()));
+    }
+    if fs::symlink_metadata(&making).is_ok() {
+        return Err(CreateError::Leftover(making));
+    }
+    // A journal whose snapshot is not there yet would be that of a node that begins with nothing.
+    // So the folder has its name once both are durable.
+    let identity = journal_identity(config, cluster, Some(backup.summary().beginning()));
+    let snapshots = making.join(SNAPSHOTS);
+    let folders = DataFolders { journal: &making, snapshots: &snapshots };
+    if let Err(error) = backup.begin_node(RealDisk, folders, &identity) {
+        // It was made above, and is of no use.
+        let _ = fs::remove_dir_all(&making);
+        return Err(error.into());
+    }
+    let renamed = fs::rename(&making, data).and_then(|()| RealDisk.sync_dir(parent_of(data)));
+    renamed.map_err(|source| CreateError::Rename { from: making, to: data.clone(), source })?;
+    tracing::info!(node = config.node.number(), identity, "made a journal from a backup");
+    Ok(())
+}
+
 /// Checks that the certificate is this node's, and returns the cluster that it names.
 pub(crate) fn check_identity(
     config: &Config,
@@ -102,8 +160,14 @@ pub(crate) fn check_identity(
 }
 
 /// Says whose journal it is, as the journal itself does.
-pub(crate) fn journal_identity(config: &Config, cluster: ClusterId) -> String {
-    synod_host::identity_of(&cluster.to_string(), config.node, &voters(config))
+///
+/// What it began with stands in the folder alone.
+pub(crate) fn journal_identity(
+    config: &Config,
+    cluster: ClusterId,
+    began: Option<Checkpoint>,
+) -> String {
+    synod_host::identity_from(&cluster.to_string(), config.node, &voters(config), began)
 }
 
 impl From<RecoveryError> for StartError {

@@ -5,6 +5,7 @@
 //! disk and the network, and nothing is decided here.
 #![doc = include_str!("../README.md")]
 
+pub mod backup;
 pub mod beacon;
 mod client;
 mod clock;
@@ -18,14 +19,15 @@ mod progress;
 mod reads;
 mod snapshots;
 mod start;
+mod start_error;
 pub mod survey;
 mod trace;
 pub mod world;
 
 pub use client::{Client, ClientConfig, ClientError, Session};
 pub use config::{Config, ConfigError, Timing, TlsFiles};
-pub use create::{CreateError, WrongCertificate};
+pub use create::CreateError;
 pub use node::{Node, NodeError};
-pub use start::StartError;
+pub use start_error::{StartError, WrongCertificate};
 pub use synod_host::api::*;
 pub use synod_host::{BYTES_PER_SLOT, Inspected};

@@ -12,15 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use synod_host::Inspected;
+use synod_host::backup::BackupState;
 use synod_host::journal::AppendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::beacon::SharedBeacon;
 use crate::config::Config;
-use crate::create::{CreateError, check, create};
+use crate::create::{CreateError, check, create, create_from};
 use crate::metrics::server::MetricsServer;
-use crate::start::{StartError, inspect, start};
+use crate::start::{inspect, start};
+use crate::start_error::StartError;
 use crate::survey::{NodeSurvey, SurveyError, survey_folder};
 use crate::world::{System, World};
 use synod_host::smr::StateMachine;
@@ -147,6 +149,20 @@ impl Node {
     /// As [`Node::create`].
     pub fn create_in(world: &impl World, config: &Config) -> Result<(), CreateError> {
         create(world, config)
+    }
+
+    /// Makes the folders of a node that has never run, of a cluster that begins with the state of a
+    /// backup: all its nodes with the same one. The cluster is another one than that of the backup.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::create`] does; and where the data folder is there, even if it is empty. There is
+    /// no data folder then that was not there before.
+    pub fn create_from<M: StateMachine>(
+        config: &Config,
+        backup: &BackupState<M>,
+    ) -> Result<(), CreateError> {
+        create_from(config, backup)
     }
 
     /// Recovers the replica from its journal and starts it; returns when both ports are open. The

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use synod_transport_quic::{BindError, HeldPort};
 
 use crate::config::Config;
-use crate::start::StartError;
+use crate::start_error::StartError;
 use crate::world::Surroundings;
 
 /// Ports on which nothing is read yet.

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -15,11 +15,11 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use synod_host::api::{NodeId, StateMachine};
-use synod_host::journal::{Create, IN_FLIGHT_MAX, Options};
-use synod_host::{DataFolders, Inspected, OpenedAbove, RecoveryError, Settings};
+use synod_host::journal::{Create, IN_FLIGHT_MAX, Journal, Options};
+use synod_host::{DataFolders, Inspected, OpenedAbove, Settings};
 use synod_transport_quic::{
-    BindError, ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation,
-    PeerConfig, PeerEndpoint, PeerId, TlsError, limits,
+    ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation, PeerConfig,
+    PeerEndpoint, PeerId, limits,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -27,8 +27,8 @@ use tracing::Instrument as _;
 
 use crate::beacon::SharedBeacon;
 use crate::clock::LoopTime;
-use crate::config::{Config, ConfigError, SNAPSHOTS, TlsFiles, core_settings};
-use crate::create::{WrongCertificate, check_identity, journal_identity};
+use crate::config::{Config, SNAPSHOTS, TlsFiles, core_settings};
+use crate::create::{check_identity, journal_identity};
 use crate::driver::{Driver, Ended};
 use crate::metrics::Reporter;
 use crate::metrics::board::{About, Board, BoardWriter};
@@ -38,6 +38,7 @@ use crate::ports::Ports;
 use crate::progress::Progress;
 use crate::reads::Reads;
 use crate::snapshots::Snapshots;
+use crate::start_error::StartError;
 use crate::trace::{self, TraceFile};
 use crate::world::{self, Placement, World};
 
@@ -55,78 +56,6 @@ struct Beginning<M: StateMachine, W: World> {
     board: Option<Arc<Board>>,
     orders: mpsc::Receiver<Control>,
     beacon: Arc<SharedBeacon>,
-}
-
-/// Why a node cannot run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The configuration makes no sense: the caller's fault.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The certificates cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The certificate belongs to somebody else.
-    #[error(transparent)]
-    Identity(#[from] WrongCertificate),
-    /// The certificate has ended, or is not good yet: whoever was called would refuse the node.
-    #[error("{}: this certificate {what} by the clock of this host: set the clock, if it is wrong, \
-             or renew the certificate", path.display())]
-    Outdated {
-        /// The file.
-        path: PathBuf,
-        /// Whether it has ended or is not good yet.
-        what: &'static str,
-    },
-    /// There is no journal. It was lost, or never made.
-    #[error("this node has no journal in {}: a node that has voted must not go on without it; \
-             if it never ran, make one with Node::create, as `synod-kv init --dir DIR --node N \
-             --data {}` does", path.display(), path.display())]
-    NoJournal {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The others refused the journal in an earlier start: the operator's to set right. Nothing
-    /// was served, and no later start of the folder goes on.
-    #[error("{}: {reason}", path.display())]
-    Refused {
-        /// The folder.
-        path: PathBuf,
-        /// By what the others know this node, and what to do.
-        reason: String,
-    },
-    /// The journal was made for other members: the caller's fault.
-    #[error(transparent)]
-    Members(RecoveryError),
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Recovery(RecoveryError),
-    /// The port for peers cannot be opened.
-    #[error("peer_listen: {0}")]
-    PeerPort(#[source] BindError),
-    /// The port for clients cannot be opened.
-    #[error("client_listen: {0}")]
-    ClientPort(#[source] BindError),
-    /// The port for metrics cannot be opened.
-    #[error("metrics: {0}")]
-    MetricsPort(#[source] BindError),
-    /// The trace that was asked for cannot be written.
-    #[error("{}: no trace can be written here: {source}", path.display())]
-    Trace {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system has no thread, no runtime or no randomness for the node.
-    #[error("the system refused {what}: {source}")]
-    System {
-        /// What was asked for.
-        what: &'static str,
-        /// What it said.
-        source: io::Error,
-    },
 }
 
 /// Starts a node; see [`Node::start_in`] and, for the folder of traces, [`Node::start_traced`].
@@ -151,20 +80,7 @@ where
     let mut ports = Ports::hold(&world, &config)?;
     // It answers from here on: a long journal is read by a node that is alive, and not ready.
     let (metrics, board) = serve_metrics(&mut ports, &config, &credentials)?;
-    let (recovered, trace) = match traces {
-        None => (recover(&world, &config, &credentials, machine, None)?, None),
-        Some(folder) => {
-            let failed = |source| StartError::Trace { path: folder.to_owned(), source };
-            // Before the journal is opened, as its records are the beginning of the trace; and what
-            // begins the life is in the file before the life begins.
-            let mut trace = TraceFile::create(folder).map_err(failed)?;
-            let recovered = recover(&world, &config, &credentials, machine, Some(&mut trace))?;
-            let (incarnation, state_at) = (recovered.0.incarnation, recovered.0.state_at());
-            trace.recorder.on_began(trace::now_ns(), incarnation, state_at);
-            trace.write().map_err(failed)?;
-            (recovered, Some(trace))
-        }
-    };
+    let (recovered, trace) = recover_traced(&world, &config, &credentials, machine, traces)?;
     let incarnation = recovered.0.incarnation;
     let (orders, order_events) = mpsc::channel(ORDERS_MAX);
     let (ended, end) = oneshot::channel();
@@ -350,7 +266,8 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     let Beginning { world, config, credentials, ports, recovered, trace, board, orders, beacon } =
         beginning;
     let (recovered, work) = recovered;
-    let incarnation = Incarnation(recovered.incarnation);
+    let (cluster, incarnation) =
+        (credentials.identity().cluster, Incarnation(recovered.incarnation));
     let others = config.members.iter().filter(|(node, _)| **node != config.node);
     let (peers, peer_events) = PeerEndpoint::bind_on(
         ports.peers,
@@ -372,7 +289,10 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     };
     let (clients, client_events) =
         ClientPort::bind_on(ports.clients, client_port).map_err(StartError::ClientPort)?;
-    let (host, journal) = recovered.start(core_settings(&config)?, seed(&world)?);
+    let (mut host, journal) = recovered.start(core_settings(&config)?, seed(&world)?);
+    let named = |name: &String| format!("synod://{cluster}/client/{name}");
+    let readers: Vec<String> = config.backup_clients.iter().map(named).collect();
+    host.let_read_all(readers.iter().map(String::as_str));
     let reads = Reads::new(journal.reader(), world.placement());
     let snapshots = Snapshots::new(work, world.placement());
     let (outcomes, journal_events) = mpsc::channel(IN_FLIGHT_MAX + 1);
@@ -406,6 +326,28 @@ fn assemble<W: World, M: StateMachine + Clone + Send + 'static>(
     })
 }
 
+/// Opens the journal, and begins the trace of this life where there is a folder for it.
+fn recover_traced<W: World, M: StateMachine + Clone>(
+    world: &W,
+    config: &Config,
+    credentials: &Credentials,
+    machine: M,
+    traces: Option<&Path>,
+) -> Result<(Recovered<M, W>, Option<TraceFile>), StartError> {
+    let Some(folder) = traces else {
+        return Ok((recover(world, config, credentials, machine, None)?, None));
+    };
+    let failed = |source| StartError::Trace { path: folder.to_owned(), source };
+    // Before the journal is opened, as its records are the beginning of the trace; and what begins
+    // the life is in the file before the life begins.
+    let mut trace = TraceFile::create(folder).map_err(failed)?;
+    let recovered = recover(world, config, credentials, machine, Some(&mut trace))?;
+    let (incarnation, state_at) = (recovered.0.incarnation, recovered.0.state_at());
+    trace.recorder.on_began(trace::now_ns(), incarnation, state_at);
+    trace.write().map_err(failed)?;
+    Ok((recovered, Some(trace)))
+}
+
 /// Reads the journal and makes this start durable. One that was refused stops here: its host would
 /// say nothing to anybody, and end with its first turn, when whoever waits for the start had been
 /// told already that it serves.
@@ -416,7 +358,7 @@ fn recover<W: World, M: StateMachine + Clone>(
     machine: M,
     mut trace: Option<&mut TraceFile>,
 ) -> Result<Recovered<M, W>, StartError> {
-    let options = existing(config, credentials.identity().cluster);
+    let options = existing(world, config, credentials.identity().cluster);
     let mut progress = Progress::begin(config.node.number());
     let settings = Settings {
         log_bytes: config.log_bytes,
@@ -446,7 +388,7 @@ pub(crate) fn inspect(world: &impl World, config: &Config) -> Result<Inspected, 
     let credentials = Credentials::load(authority, certificate, key)?;
     let cluster = check_identity(config, &credentials)?;
     check_dates(world, config, &credentials)?;
-    let (options, settings) = (existing(config, cluster), Settings::default());
+    let (options, settings) = (existing(world, config, cluster), Settings::default());
     let snapshots = config.data.join(SNAPSHOTS);
     let folders = DataFolders { journal: &config.data, snapshots: &snapshots };
     Ok(synod_host::inspect(world.disk(), folders, &options, config.node, &settings)?)
@@ -471,8 +413,11 @@ fn check_dates(
 }
 
 /// Asks for the journal that the node has.
-fn existing(config: &Config, cluster: ClusterId) -> Options {
-    let mut options = Options::new(journal_identity(config, cluster).as_bytes());
+fn existing(world: &impl World, config: &Config, cluster: ClusterId) -> Options {
+    // What it cannot tell, the opening says.
+    let found = Journal::identity(&world.disk(), &config.data).unwrap_or_default();
+    let began = synod_host::beginning_of(&String::from_utf8_lossy(&found));
+    let mut options = Options::new(journal_identity(config, cluster, began).as_bytes());
     options.create = Create::Never;
     options.segment_bytes = config.segment_bytes;
     options

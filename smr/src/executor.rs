@@ -73,6 +73,14 @@ impl<M: StateMachine> Executor<M> {
         Self { machine, sessions, applied, chain }
     }
 
+    /// Lets go of all sessions, for another cluster that begins with this state. Its clients show
+    /// certificates of another authority, and a session is bound to the certificate that opened it:
+    /// nobody could use one that was kept, and it would only take the place of others.
+    #[must_use]
+    pub fn without_sessions(self, limits: SessionLimits) -> Self {
+        Self { sessions: Sessions::new(limits), ..self }
+    }
+
     /// Returns the machine.
     pub const fn machine(&self) -> &M {
         &self.machine

@@ -54,7 +54,7 @@ pub use replica::catch_up::{
     ANNOUNCED_TICKS, CatchUp, FETCH_BYTES_MAX, FETCH_SLOTS_MAX, PartVerdict,
 };
 pub use replica::observe::QUEUES;
-pub use request::{Connection, Refusal, Request, RequestBody, RequestId, Response};
+pub use request::{Connection, NoPart, Refusal, Request, RequestBody, RequestId, Response};
 pub use resend::{Awaited, RESEND_PATH_TICKS_MAX, RESEND_TICKS, RESEND_TICKS_MAX, Resends};
 pub use session::{
     KEPT_BYTES, KEPT_REPLY_BYTES_MAX, KeptReply, NamedCommand, PIPELINE_MAX, SESSION_BYTES,

@@ -120,6 +120,9 @@ pub struct Heartbeat {
     /// The end of the slots of which the sender's journal holds decrees durably; no later life of
     /// that journal can have less. The host fills it in.
     pub journal_end: Slot,
+    /// The backup that the cluster of the sender began with; none if it began with nothing. The
+    /// host fills it in.
+    pub began: Option<Checkpoint>,
     /// The ballot in which the sender leads.
     pub leads: Option<Ballot>,
     /// The ballot that the sender follows.
@@ -153,7 +156,7 @@ pub struct Heartbeat {
 }
 
 /// The digest of a replicated state after all slots below `slot`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Checkpoint {
     /// The slot.
     pub slot: Slot,

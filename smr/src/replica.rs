@@ -451,6 +451,7 @@ impl<M: StateMachine> Replica<M> {
             folder: self.config.folder,
             incarnation: self.config.core_id.incarnation,
             mark: 0,
+            began: None,
             promised: self.paxos.durable_promised(),
             journal_end: Slot::FIRST,
             leads: self.election.claims(view.leads),

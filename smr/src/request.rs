@@ -6,11 +6,12 @@
 //! command is applied and that its reply alone cannot be had; [`Refusal::is_of_the_applied`] tells.
 
 use crate::command::{Opening, Sequence, SessionId};
+use crate::message::StatePart;
 use crate::state_machine::REPLY_BYTES_MAX;
 use crate::status::Status;
 use bytes::Bytes;
 use std::fmt;
-use synod_paxos::NodeId;
+use synod_paxos::{NodeId, Slot};
 
 /// Names a client's connection to this node, as long as it lasts.
 ///
@@ -55,6 +56,17 @@ pub enum RequestBody {
     Query(Bytes),
     /// How this node is doing.
     Status,
+    /// For the next part of a snapshot that this node has durably. The host of the node sees to it;
+    /// its replica never does.
+    FetchSnapshot {
+        /// The snapshot stands for the decrees below this slot at least; the node takes one, if it
+        /// has none.
+        covers: Slot,
+        /// The slot of the snapshot that the client has the beginning of; none if it has nothing.
+        of: Option<Slot>,
+        /// How many of its bytes the client has.
+        offset: u64,
+    },
 }
 
 /// The answer to a request.
@@ -73,6 +85,13 @@ pub enum Response {
     },
     /// How the node is doing.
     Status(Status),
+    /// Some bytes of a snapshot: from its beginning, if the client had those of another one.
+    Snapshot {
+        /// The bytes, and which they are.
+        part: StatePart,
+        /// The CRC32C of the bytes, by the one who read them from the disk.
+        crc: u32,
+    },
 }
 
 /// Why an attempt was refused.
@@ -105,6 +124,42 @@ pub enum Refusal {
     /// The reply has more than [`REPLY_BYTES_MAX`] bytes. The command is applied; a question has
     /// changed nothing, as ever.
     ReplyTooLong,
+    /// Who asks may not read the whole state: that is a right of its own.
+    NotAllowed,
+    /// There is no part of a snapshot for the client at this moment.
+    NoPart {
+        /// Why not.
+        why: NoPart,
+        /// When to ask again.
+        retry_after_ms: u32,
+    },
+}
+
+/// Why a client is given no part of a snapshot. Complete by its nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoPart {
+    /// The node has not applied all that the snapshot is to stand for.
+    Behind,
+    /// The node takes one, or is about to.
+    Taking,
+    /// Another client is given another one.
+    Held,
+    /// Clients were given as much as they may have at a time.
+    Paced,
+    /// The state machine gives no snapshots. No node will ever have one.
+    NoSnapshots,
+}
+
+impl fmt::Display for NoPart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Behind => "it lags behind what the snapshot is to stand for",
+            Self::Taking => "it takes a snapshot",
+            Self::Held => "it gives another client another snapshot",
+            Self::Paced => "it has given clients as much as they may have at a time",
+            Self::NoSnapshots => "its state machine gives no snapshots",
+        })
+    }
 }
 
 impl Refusal {
@@ -120,7 +175,9 @@ impl Refusal {
             | Self::SequenceStale
             | Self::SequenceReused
             | Self::PipelineFull
-            | Self::Invalid(_) => false,
+            | Self::Invalid(_)
+            | Self::NotAllowed
+            | Self::NoPart { .. } => false,
         }
     }
 }
@@ -150,6 +207,11 @@ impl fmt::Display for Refusal {
                     "the reply is longer than {REPLY_BYTES_MAX} bytes; a command is applied"
                 )
             }
+            Self::NotAllowed => formatter.write_str(
+                "this certificate may not read the whole state; a node lets those do so whom its \
+                 configuration names",
+            ),
+            Self::NoPart { why, .. } => write!(formatter, "no part of a snapshot: {why}"),
         }
     }
 }

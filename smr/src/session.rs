@@ -371,7 +371,8 @@ impl Session {
             self.marks = self.marks.wrapping_sub(kept.mark);
             self.replies.pop_front();
         }
-        // Its client may have had many commands on their way, and what they took is counted no more.
+        // Its client may have had many commands on their way, and what they took is counted no
+        // more.
         let needed = self.replies.len() + 1;
         if self.replies.capacity() > 4 * needed {
             self.replies.shrink_to(4.max(2 * needed));

@@ -22,8 +22,9 @@ use synod_smr::wire::{
 };
 use synod_smr::{
     Checkpoint, ClientId, Command, CommandBatch, DiskHealth, Fingerprint, Folder, Heartbeat,
-    HostStatus, KeptReply, Message, Opening, PeerStart, Principal, Refusal, Request, RequestBody,
-    RequestId, Response, SavedReply, SavedSession, Sequence, SessionId, StatePart, Status, Version,
+    HostStatus, KeptReply, Message, NoPart, Opening, PeerStart, Principal, Refusal, Request,
+    RequestBody, RequestId, Response, SavedReply, SavedSession, Sequence, SessionId, StatePart,
+    Status, Version,
 };
 
 const BALLOT: Ballot = Ballot::new(300, NodeId::new(2));
@@ -83,6 +84,7 @@ fn messages() -> Vec<Message> {
         echoes: vec![498, 499],
         sync_ticks: Some(3),
         prepares: Some((BALLOT, 2)),
+        began: Some(Checkpoint { slot: Slot::new(300), digest: 7 }),
     };
     vec![
         Message::Paxos(Paxos::AfterSync(AfterSync::Prepare { ballot: BALLOT, first })),
@@ -109,13 +111,17 @@ fn messages() -> Vec<Message> {
         Message::Decrees { first, decrees, chosen: Slot::new(12) },
         Message::Known(START),
         Message::FetchSnapshot { slot: Slot::new(70_000), offset: 1 << 33 },
-        Message::Snapshot(StatePart {
-            description: DESCRIPTION,
-            total: 1 << 34,
-            offset: 1 << 33,
-            bytes: Bytes::from_static(b"some of the state"),
-        }),
+        Message::Snapshot(part()),
     ]
+}
+
+fn part() -> StatePart {
+    StatePart {
+        description: DESCRIPTION,
+        total: 1 << 34,
+        offset: 1 << 33,
+        bytes: Bytes::from_static(b"some of the state"),
+    }
 }
 
 fn records() -> Vec<JournalRecord> {
@@ -139,7 +145,11 @@ fn requests() -> Vec<Request> {
         payload: Bytes::from_static(b"put x 7"),
     };
     let query = RequestBody::Query(Bytes::from_static(b"get x"));
-    let bodies = [RequestBody::Open { opening: OPENING }, command, query, RequestBody::Status];
+    let slot = Slot::new(300);
+    let first = RequestBody::FetchSnapshot { covers: slot, of: None, offset: 0 };
+    let next = RequestBody::FetchSnapshot { covers: slot, of: Some(Slot::new(301)), offset: 5 };
+    let opening = RequestBody::Open { opening: OPENING };
+    let bodies = [opening, command, query, RequestBody::Status, first, next];
     bodies.into_iter().map(|body| Request { id: RequestId(1000), body }).collect()
 }
 
@@ -168,6 +178,7 @@ fn responses() -> Vec<Response> {
         Response::Reply(Bytes::from_static(b"7")),
         Response::Uncertain { leader },
         Response::Status(status),
+        Response::Snapshot { part: part(), crc: 0x1234_5678 },
     ];
     let refusals = [
         Refusal::NotLeader { leader },
@@ -180,9 +191,19 @@ fn responses() -> Vec<Response> {
         Refusal::ReplyLost,
         Refusal::Invalid("no such command".to_owned()),
         Refusal::ReplyTooLong,
+        Refusal::NotAllowed,
+        no_part(NoPart::Behind),
+        no_part(NoPart::Taking),
+        no_part(NoPart::Held),
+        no_part(NoPart::Paced),
+        no_part(NoPart::NoSnapshots),
     ];
     responses.extend(refusals.map(Response::Refused));
     responses
+}
+
+fn no_part(why: NoPart) -> Refusal {
+    Refusal::NoPart { why, retry_after_ms: 50 }
 }
 
 /// Compares frames with the file of that name, and each frame with its decoding.

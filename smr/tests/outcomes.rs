@@ -283,7 +283,10 @@ fn a_command_that_ends_unsent_takes_no_other_with_it() {
     world.answer(Response::Opened(SESSION));
     let sent = world.requests.iter().filter_map(|(_, request)| match &request.body {
         RequestBody::Command { payload, .. } => Some(payload.clone()),
-        RequestBody::Open { .. } | RequestBody::Query(_) | RequestBody::Status => None,
+        RequestBody::Open { .. }
+        | RequestBody::Query(_)
+        | RequestBody::Status
+        | RequestBody::FetchSnapshot { .. } => None,
     });
     assert_eq!(sent.collect::<Vec<_>>(), [Bytes::from_static(b"long")]);
 }

@@ -71,7 +71,9 @@ impl World {
                         inputs.push_back(ClientInput::Response { from: to, id, response });
                     }
                     RequestBody::Command { .. } => self.sent.push((self.now, to)),
-                    RequestBody::Open { .. } | RequestBody::Query(_) => {}
+                    RequestBody::Open { .. }
+                    | RequestBody::Query(_)
+                    | RequestBody::FetchSnapshot { .. } => {}
                 }
                 if !matches!(request.body, RequestBody::Status) {
                     self.last = request.id;

@@ -49,9 +49,11 @@ impl Cluster {
                 members: members.clone(),
                 peer_listen: place.at(PEER_PORT),
                 client_listen: place.at(CLIENT_PORT),
+                metrics_listen: None,
                 data: PathBuf::from("data"),
                 segment_bytes: synod_node::config::SEGMENT_BYTES_MIN,
                 log_bytes: synod_node::config::LOG_BYTES,
+                backup_clients: std::collections::BTreeSet::new(),
                 tls: authority.issue(&format!("node/{id}"), Validity::default()),
                 timing: Timing::default(),
             };

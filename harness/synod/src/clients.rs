@@ -4,6 +4,7 @@
 //! the history word for word; an unknown outcome stays unknown.
 
 mod access;
+mod backup;
 mod pinned;
 mod served;
 mod trespass;
@@ -11,6 +12,7 @@ mod trespass;
 use std::collections::BTreeMap;
 
 use access::{Access, is_refused};
+use backup::{Backups, is_of_backup};
 use pinned::Pin;
 use served::is_write;
 use synod_fault::Scenario;
@@ -112,6 +114,8 @@ pub struct SimClient {
     timeout_ms: u64,
     /// What it was answered of late.
     served: Served,
+    /// The backups that it makes, if it makes any.
+    backups: Option<Backups>,
     /// How its operations ended.
     pub outcomes: Outcomes,
 }
@@ -158,8 +162,14 @@ impl SimClient {
             rest_ms: plan.rest_ms.0,
             timeout_ms: plan.patience_of(number).0,
             served: Served::default(),
+            backups: None,
             outcomes: Outcomes::default(),
         }
+    }
+
+    /// Has it make backups beside its operations.
+    pub fn make_backups(&mut self) {
+        self.backups = Some(Backups::default());
     }
 
     /// Gives it reads to make before what is its own, which it asks of whoever leads.
@@ -272,6 +282,9 @@ impl SimClient {
                     monitor.report("misuse", detail);
                 }
             }
+            Ok((id, response)) if is_of_backup(id) => {
+                self.on_backup_answer(from, id, response, world, monitor);
+            }
             Ok((id, response)) => {
                 self.note_told(id, &response, monitor);
                 self.step(ClientInput::Response { from, id, response }, world, monitor);
@@ -295,6 +308,10 @@ impl SimClient {
                 let length = Micros::from_ms(world.chance().below(AWAY_MS));
                 self.away.insert(node, world.now().plus(length));
                 self.step(ClientInput::Lost(node), world, monitor);
+                false
+            }
+            Wakeup::Backup(number) => {
+                self.on_backup_timer(number, world, monitor);
                 false
             }
             Wakeup::Denials => {
@@ -418,6 +435,7 @@ impl SimClient {
                 self.served.on_answered(&request, begun);
                 // A read leaves `sent` at the last command, which may never have been answered.
                 if is_write(&request) {
+                    monitor.chosen.on_answered(number);
                     let sent = self.sent.as_ref();
                     self.answered_command = sent.map(|(to, asking)| (*to, asking.body.clone()));
                 }

@@ -48,11 +48,20 @@ impl Cluster {
             let seed = plan.seed.0.wrapping_mul(1_000).wrapping_add(u64::from(node.number()));
             Machine::new(*node, &tuning, seed, plan)
         };
-        let client = |number| SimClient::new(number, &nodes, plan, tuning.padding_max);
+        let client = |number| {
+            let mut client = SimClient::new(number, &nodes, plan, tuning.padding_max);
+            // One that may read all, and one that may not.
+            if tuning.backups && number < 4 {
+                client.make_backups();
+            }
+            client
+        };
+        let mut monitor = Monitor::new(&tuning.voters, invariants::is_asked(plan.seed));
+        monitor.chosen.is_asked = tuning.backups;
         Self {
             machines: nodes.iter().map(machine).collect(),
             clients: (0..plan.clients).map(client).collect(),
-            monitor: Monitor::new(&tuning.voters, invariants::is_asked(plan.seed)),
+            monitor,
             tuning,
             calls: 0,
             keys: BTreeSet::new(),
@@ -79,6 +88,7 @@ impl Cluster {
     pub fn begin(&mut self, world: &mut SimWorld) {
         for number in 0..self.clients.len() {
             self.clients[number].await_denials(world);
+            self.clients[number].await_backup(world);
             self.begin_operation(number, world);
         }
     }

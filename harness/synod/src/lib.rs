@@ -5,6 +5,7 @@
 //! specification as a transition relation in Rust that every simulated step is held against.
 
 pub mod batch;
+pub mod chosen_states;
 pub mod clients;
 pub mod cluster;
 pub mod coverage;

@@ -25,10 +25,11 @@ use synod_clock::Moment;
 use synod_fault::{DiskFault, NodeId as Place, Scenario};
 use synod_host::journal::SimDisk;
 use synod_host::{Beacon, DataFolders, Event, Host, OldDecrees, SnapshotOrder, SnapshotWork};
-use synod_paxos::{CoreId, NodeId};
+use synod_paxos::{CoreId, NodeId, Slot};
 use synod_simulator::{Address, Crash, Micros, World};
 use synod_smr::{Config, Connection, Replica};
 
+use crate::chosen_states::READER;
 use crate::coverage::{End, Point};
 use crate::journal_thread::{
     Found, JournalThread, StorageError, Unsynced, Vouched, is_damage, is_of_a_full_disk,
@@ -115,6 +116,8 @@ pub enum Wakeup {
     LinkDown(NodeId),
     /// A client wakes up.
     Client(u64),
+    /// A client goes on with a backup; only the last number counts.
+    Backup(u64),
     /// A client learns that its connection to a node is gone.
     Lost(NodeId),
     /// A client's rest is over.
@@ -180,6 +183,10 @@ struct Process {
     /// What was read of old decrees, and when it is told is drawn.
     reads: VecDeque<OldDecrees>,
     snapshots: SnapshotWork<KvModel, SimDisk>,
+    /// The slot of the newest snapshot that was taken in this life.
+    newest: Slot,
+    /// The snapshot that clients are given, and since when.
+    held: Option<(Slot, Moment)>,
     /// Work on snapshots that waits for its end.
     orders: VecDeque<SnapshotOrder>,
     /// Which process of its machine it is.
@@ -285,7 +292,8 @@ impl Machine {
         let seed = world.chance().next_u64();
         let period = Duration::from_millis(u64::from(config.heartbeat_ms));
         let (opened, snapshots) = opened;
-        let (host, journal) = opened.start(config, seed);
+        let (mut host, journal) = opened.start(config, seed);
+        host.let_read_all([READER]);
         self.processes += 1;
         self.process = Some(Process {
             host,
@@ -295,6 +303,8 @@ impl Machine {
             wakes: 0,
             reads: VecDeque::new(),
             snapshots,
+            newest: Slot::FIRST,
+            held: None,
             orders: VecDeque::new(),
             process: self.processes,
             far_ends: BTreeMap::new(),
@@ -382,6 +392,7 @@ impl Machine {
                 self.turn(Event::PeerDown(peer), Cause::LinkDown(peer), world, monitor);
             }
             Wakeup::Client(_)
+            | Wakeup::Backup(_)
             | Wakeup::Lost(_)
             | Wakeup::Rested
             | Wakeup::Denials

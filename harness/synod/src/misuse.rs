@@ -62,9 +62,12 @@ pub const fn sends_away(response: &Response) -> bool {
             | Refusal::PipelineFull
             | Refusal::ReplyTooLong
             | Refusal::Invalid(_) => true,
-            Refusal::ReplyLost => false,
+            Refusal::ReplyLost | Refusal::NotAllowed | Refusal::NoPart { .. } => false,
         },
-        Response::Opened(_) | Response::Reply(_) | Response::Status(_) => false,
+        Response::Opened(_)
+        | Response::Reply(_)
+        | Response::Status(_)
+        | Response::Snapshot { .. } => false,
     }
 }
 

@@ -7,6 +7,7 @@ use synod_paxos::{Configuration, NodeId};
 use synod_simulator::Violation;
 use synod_smr::{Message, Record, Replica};
 
+use crate::chosen_states::ChosenStates;
 use crate::coverage::Tracker;
 use crate::invariants::{self, Invariant, NotApplied};
 use crate::journal_thread::Found;
@@ -25,6 +26,8 @@ pub struct Monitor {
     transcript: Option<Transcript>,
     /// What the nodes would write down of themselves, if it is asked for.
     pub traces: Option<RecordedTraces>,
+    /// What is known of the chosen prefix, to hold backups against.
+    pub chosen: ChosenStates,
     /// What the largest decree takes that any node recorded.
     largest: usize,
     /// Who looks for the points of interest.
@@ -40,7 +43,8 @@ impl Monitor {
         let tracker = Tracker::new(voters.voters());
         let not_applied = NotApplied::default();
         let (transcript, traces) = (None, None);
-        Self { invariants, violation: None, not_applied, transcript, traces, largest: 0, tracker }
+        let (violation, chosen, largest) = (None, ChosenStates::default(), 0);
+        Self { invariants, violation, not_applied, transcript, traces, chosen, largest, tracker }
     }
 
     /// Has the transcript of the run written, from its beginning on.
@@ -111,6 +115,7 @@ impl Monitor {
             }
         }
         // Asked of strangers as well: what they apply was chosen.
+        self.chosen.on_step(step);
         if let Err(detail) = self.not_applied.on_step(step) {
             self.report("not-applied", detail);
         }

@@ -107,6 +107,8 @@ pub enum Wanted {
     Query,
     /// The status.
     Status,
+    /// A part of a snapshot.
+    Snapshot,
 }
 
 /// How a replica stood before a step.
@@ -242,6 +244,7 @@ impl Wanted {
             RequestBody::Command { .. } => Self::Command,
             RequestBody::Query(_) => Self::Query,
             RequestBody::Status => Self::Status,
+            RequestBody::FetchSnapshot { .. } => Self::Snapshot,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! phases differ in some, and in a few the values are as large as the service takes. Which bounds
 //! exist is the business of those who have them.
 
+use std::time::Duration;
+
 use synod_fault::Scenario;
 use synod_host::Settings;
 use synod_paxos::{Configuration, NodeId};
@@ -43,6 +45,8 @@ pub struct Tuning {
     pub stall_ppm: u32,
     /// How the state machines hold up their nodes.
     pub hold_ups: HoldUps,
+    /// Whether clients make backups.
+    pub backups: bool,
 }
 
 /// That nothing of the log leaves a node for a time, while all else does.
@@ -140,6 +144,7 @@ impl Tuning {
             standing_log: None,
             stall_ppm: 0,
             hold_ups: HoldUps::NONE,
+            backups: false,
         }
     }
 
@@ -155,6 +160,7 @@ impl Tuning {
             Self { voters: voters(plan, dice), hold_ups: HoldUps::draw(plan), ..Self::usual(plan) };
         tuning.standing_log = StandingLog::draw(plan);
         tuning.draw_snapshots(&mut Random::new(plan.seed, Stream::named("snapshots")));
+        tuning.draw_backups(&mut Random::new(plan.seed, Stream::named("backups")));
         tuning.draw_shell(&mut Random::new(plan.seed, Stream::named("shell")));
         if Random::new(plan.seed, Stream::named("lanes")).chance(LANE_STALL_RUNS_PPM) {
             tuning.lane_stall_ppm = LANE_STALL_PPM;
@@ -211,6 +217,25 @@ impl Tuning {
             self.settings.log_bytes = dice.between(8 << 10, 128 << 10);
             self.settings.part_bytes = size(dice, 100, 8 << 10);
         }
+    }
+
+    /// Clients that make backups, with bounds that bind.
+    fn draw_backups(&mut self, dice: &mut Random) {
+        if !dice.chance(BACKUPS_PPM) {
+            return;
+        }
+        self.backups = true;
+        // Many parts, and newer snapshots meanwhile.
+        self.settings.part_bytes = size(dice, 64, 512);
+        self.settings.log_bytes = self.settings.log_bytes.min(dice.between(8 << 10, 64 << 10));
+        let mut ms = |least, most| Duration::from_millis(dice.between(least, most));
+        let limits = &mut self.settings.client_snapshots;
+        limits.apart = ms(10, 2_000);
+        limits.patience = ms(200, 3_000);
+        limits.held = ms(500, 6_000);
+        // One part in so many milliseconds.
+        let part_ms = dice.between(1, 40);
+        limits.bytes_per_second = self.settings.part_bytes as u64 * 1_000 / part_ms;
     }
 
     /// Room for so few commands under way that a leader is crowded by a handful.
@@ -333,6 +358,9 @@ const STALL_PPM: u32 = 300_000;
 
 /// In how many runs nodes take snapshots and cut their logs.
 const SNAPSHOTS_PPM: u32 = 500_000;
+
+/// In how many runs clients make backups.
+const BACKUPS_PPM: u32 = 250_000;
 
 /// In how many runs a handful of commands crowds a leader.
 const CROWDED_PPM: u32 = 150_000;

@@ -7,13 +7,18 @@
 //! true: nothing goes that no durable snapshot stands for; what a record below promised is recorded
 //! again before; and below an installed snapshot nothing is read back.
 
+mod done;
+pub(crate) mod for_clients;
 pub(crate) mod order;
+pub(crate) mod parts;
 pub(crate) mod work;
 
 use std::time::Duration;
 
 use synod_clock::Moment;
 use synod_paxos::Slot;
+
+use for_clients::{ClientSnapshotLimits, ForClients};
 
 /// What a host knows of its snapshots.
 #[derive(Clone, Debug)]
@@ -25,6 +30,12 @@ pub(crate) struct Snapshots {
     /// How many bytes the newest one has, and the one that is received.
     newest_bytes: u64,
     keeping_bytes: u64,
+    /// The slot of the newest one that was taken as the log had grown, or of one that others took.
+    /// Those that clients ask for come as often as they are asked for: were the log to go below
+    /// them, peers that lag little would find no decrees.
+    grown: Slot,
+    /// What is given to clients.
+    pub(crate) for_clients: ForClients,
     /// Below this slot the log is to go, once that is recorded.
     to_cut: Option<Slot>,
     /// What was given to the journal since the newest one was begun, by earlier lives too.
@@ -41,9 +52,18 @@ pub(crate) struct Snapshots {
 /// Which orders are out: one of each kind at most, and one that writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct UnderWay {
-    taking: bool,
+    taking: Option<Cause>,
     keeping: bool,
     reading: bool,
+}
+
+/// Why a snapshot is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The log has grown, and is to go.
+    Log,
+    /// A client asks for one, and the log stays.
+    Client,
 }
 
 /// For how long the next snapshot waits for a peer that was given a part of this one: with it the
@@ -59,6 +79,8 @@ impl Snapshots {
             before: newest,
             newest_bytes: 0,
             keeping_bytes: 0,
+            grown: newest,
+            for_clients: ForClients::default(),
             to_cut: None,
             bytes,
             under_way: UnderWay::default(),
@@ -88,23 +110,40 @@ impl Snapshots {
         self.bytes += bytes;
     }
 
-    /// Tells whether a snapshot of a state at `applied` is to be begun.
-    pub(crate) fn is_due(&self, now: Moment, applied: Slot, log_bytes: u64) -> bool {
+    /// Says why a snapshot of a state at `applied` is to be begun, if it is.
+    pub(crate) fn due(&self, now: Moment, applied: Slot, log_bytes: u64) -> Option<Cause> {
         let UnderWay { taking, keeping, .. } = self.under_way;
         let is_pulled = self.pulled_until.is_some_and(|until| now < until);
         // A peer that pulls without end must not let the log grow without end. As far as the
         // snapshot itself is long it may, or a state that takes longer to pull than the log takes
         // to fill would be replaced before any peer has it whole.
         let waits = is_pulled && self.bytes < log_bytes.max(self.pulled_bytes);
-        self.bytes >= log_bytes / 2
-            && applied > self.newest
-            && !(taking || keeping || self.is_refused || waits)
+        if applied <= self.newest || taking.is_some() || keeping || self.is_refused || waits {
+            return None;
+        }
+        if self.bytes >= log_bytes / 2 {
+            return Some(Cause::Log);
+        }
+        self.for_clients.wants_one(now, self.newest, applied).then_some(Cause::Client)
+    }
+
+    /// Tells whether a snapshot of this node's own state is being taken.
+    pub(crate) const fn is_taking(&self) -> bool {
+        self.under_way.taking.is_some()
+    }
+
+    /// Tells whether the machine gives no snapshots.
+    pub(crate) const fn gives_none(&self) -> bool {
+        self.is_refused
     }
 
     /// Takes note that a snapshot is begun.
-    pub(crate) const fn on_begun(&mut self) {
-        self.under_way.taking = true;
-        self.bytes = 0;
+    pub(crate) fn on_begun(&mut self, now: Moment, cause: Cause, limits: &ClientSnapshotLimits) {
+        self.under_way.taking = Some(cause);
+        match cause {
+            Cause::Log => self.bytes = 0,
+            Cause::Client => self.for_clients.on_begun(now, limits),
+        }
     }
 
     /// Takes note that the machine gives no snapshots: its log is kept whole.
@@ -114,22 +153,26 @@ impl Snapshots {
 
     /// Takes note that a snapshot of this node's own state is durable.
     pub(crate) fn on_taken(&mut self, slot: Slot, bytes: u64) {
-        self.under_way.taking = false;
+        let cause = self.under_way.taking.take();
         self.newest_bytes = bytes;
-        self.before = self.newest;
         self.newest = slot;
-        // Below the first one of all nothing goes: peers that lag little are still given decrees.
-        self.to_cut = (self.before > Slot::FIRST).then_some(self.before).or(self.to_cut);
+        if cause == Some(Cause::Log) {
+            self.before = std::mem::replace(&mut self.grown, slot);
+            // Below the first one of all nothing goes: peers that lag little are still given
+            // decrees.
+            self.to_cut = (self.before > Slot::FIRST).then_some(self.before).or(self.to_cut);
+        }
     }
 
     /// Takes note that a snapshot was not made; the next one is begun when the log has grown again.
     pub(crate) const fn on_not_taken(&mut self) {
-        self.under_way.taking = false;
+        self.under_way.taking = None;
+        self.for_clients.on_not_taken();
     }
 
     /// Tells whether a part of another node's snapshot may be written.
     pub(crate) fn may_keep(&self) -> bool {
-        !self.under_way.taking && !self.under_way.keeping
+        self.under_way.taking.is_none() && !self.under_way.keeping
     }
 
     pub(crate) const fn on_keeping(&mut self, keeping: bool) {
@@ -146,7 +189,7 @@ impl Snapshots {
     pub(crate) fn on_installed(&mut self, slot: Slot) {
         self.under_way.keeping = false;
         if slot > self.newest {
-            (self.newest, self.before) = (slot, slot);
+            (self.newest, self.before, self.grown) = (slot, slot, slot);
             self.newest_bytes = self.keeping_bytes;
             self.to_cut = Some(slot);
             self.bytes = 0;
@@ -179,6 +222,8 @@ impl Snapshots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use for_clients::{ClientWish, NodeStance};
+    use synod_smr::{Connection, NoPart};
 
     const LOG_BYTES: u64 = 100;
 
@@ -187,7 +232,8 @@ mod tests {
     fn a_snapshot_that_is_pulled_stays_until_the_log_is_as_long() {
         let (newest, now) = (Slot::new(7), Moment::from_nanos(0));
         let mut snapshots = Snapshots::new(newest, 0);
-        let due = |snapshots: &Snapshots, now| snapshots.is_due(now, newest.next(), LOG_BYTES);
+        let due =
+            |snapshots: &Snapshots, now| snapshots.due(now, newest.next(), LOG_BYTES).is_some();
         assert!(snapshots.begin_read(now) && !snapshots.begin_read(now), "one at a time");
         snapshots.on_read(Some(3 * LOG_BYTES));
         snapshots.on_commit(3 * LOG_BYTES - 1);
@@ -195,5 +241,38 @@ mod tests {
         assert!(due(&snapshots, now + PULL_PATIENCE), "the peer asks for nothing any more");
         snapshots.on_commit(1);
         assert!(due(&snapshots, now), "the log has a bound");
+    }
+
+    /// Clients that make backups must not take the log away that peers catch up from.
+    #[test]
+    fn what_a_client_asks_for_lets_nothing_of_the_log_go_and_keeps_nothing_of_it() {
+        let (now, limits) = (Moment::from_nanos(0), ClientSnapshotLimits::default());
+        let mut snapshots = Snapshots::new(Slot::new(7), 10);
+        let due =
+            |snapshots: &Snapshots, applied| snapshots.due(now, Slot::new(applied), LOG_BYTES);
+        assert_eq!(due(&snapshots, 9), None);
+        let wish =
+            ClientWish { connection: Connection(1), covers: Slot::new(9), of: None, offset: 0 };
+        let node = NodeStance { newest: Slot::new(7), applied: Slot::new(9), taking: false };
+        let asked = snapshots.for_clients.begin_read(now, wish, node, (&limits, 10));
+        assert_eq!(asked, Err(NoPart::Taking));
+        assert_eq!(due(&snapshots, 8), None, "it is not applied so far");
+        assert_eq!(due(&snapshots, 9), Some(Cause::Client));
+        snapshots.on_begun(now, Cause::Client, &limits);
+        assert_eq!(due(&snapshots, 9), None, "one at a time");
+        snapshots.on_taken(Slot::new(9), 0);
+        assert_eq!((snapshots.newest(), snapshots.to_cut()), (Some(Slot::new(9)), None));
+        assert_eq!(due(&snapshots, 20), None, "it was asked for once");
+        // The client reads it, and what the log has grown by since the last one of its own counts
+        // on all the same.
+        let node = NodeStance { newest: Slot::new(9), ..node };
+        let asked = snapshots.for_clients.begin_read(now, wish, node, (&limits, 10));
+        assert!(asked.is_ok());
+        snapshots.for_clients.on_read(Some(10), &limits);
+        snapshots.on_commit(40);
+        assert_eq!(due(&snapshots, 20), Some(Cause::Log));
+        snapshots.on_begun(now, Cause::Log, &limits);
+        snapshots.on_taken(Slot::new(20), 0);
+        assert_eq!(snapshots.to_cut(), Some(Slot::new(7)));
     }
 }

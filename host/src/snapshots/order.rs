@@ -5,7 +5,16 @@ use std::fmt;
 
 use synod_paxos::{NodeId, Slot};
 use synod_smr::wire::StateDescription;
-use synod_smr::{Executor, SnapshotView, StatePart};
+use synod_smr::{Connection, Executor, RequestId, SnapshotView, StatePart};
+
+/// Who is read a part of a snapshot for. Complete by its nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartReader {
+    /// A peer, which asks again where nothing comes.
+    Peer(NodeId),
+    /// A request of a client, which is answered in any case.
+    Client(Connection, RequestId),
+}
 
 /// Something to be done with snapshots. Each comes back as a [`SnapshotDone`], in any order.
 #[derive(Debug)]
@@ -19,17 +28,20 @@ pub enum SnapshotOrder {
     },
     /// A part of another node's snapshot is to be written: the one after the last, or the first.
     Keep(StatePart),
-    /// A part of the newest snapshot is to be read for a peer.
+    /// A part of a snapshot is to be read: for a peer of the newest, for a client of the one that
+    /// is named, which is held open from then on.
     Read {
-        /// The peer.
-        to: NodeId,
+        /// For whom.
+        to: PartReader,
         /// Where in the snapshot the part begins.
         offset: u64,
-        /// The slot of the snapshot that the peer has the beginning of; none if it has nothing.
+        /// The slot of the snapshot that they have the beginning of; none if they have nothing.
         of: Option<Slot>,
         /// How many bytes it may have.
         bytes_max: usize,
     },
+    /// The snapshot that is held open for clients is to be let go.
+    LetGo(Slot),
 }
 
 /// How an order went. Complete by its nature.
@@ -55,15 +67,17 @@ pub enum SnapshotDone<M> {
     NotKept,
     /// A snapshot of another node is whole, durable, and the state that it was said to be.
     Installed(Box<Executor<M>>),
-    /// A part was read for a peer, or there is nothing to be sent.
+    /// A part was read, or there is nothing to be sent.
     Read {
-        /// The peer.
-        to: NodeId,
+        /// For whom.
+        to: PartReader,
         /// The part.
         part: Option<StatePart>,
         /// Whether the snapshot could not be read.
         is_damaged: bool,
     },
+    /// A snapshot is not held open for clients any more.
+    LetGo,
 }
 
 impl SnapshotOrder {
@@ -74,6 +88,7 @@ impl SnapshotOrder {
             Self::Take { .. } => SnapshotDone::NotTaken,
             Self::Keep(_) => SnapshotDone::NotKept,
             Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None, is_damaged: false },
+            Self::LetGo(_) => SnapshotDone::LetGo,
         }
     }
 }
@@ -87,7 +102,17 @@ impl fmt::Display for SnapshotOrder {
             Self::Keep(part) => {
                 write!(formatter, "bytes {} on of {}", part.offset, part.description.slot)
             }
-            Self::Read { to, offset, .. } => write!(formatter, "bytes {offset} on for node {to}"),
+            Self::Read { to, offset, .. } => write!(formatter, "bytes {offset} on for {to}"),
+            Self::LetGo(slot) => write!(formatter, "the end of {slot} for clients"),
+        }
+    }
+}
+
+impl fmt::Display for PartReader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(node) => write!(formatter, "node {node}"),
+            Self::Client(connection, _) => write!(formatter, "the client {}", connection.0),
         }
     }
 }

@@ -18,7 +18,7 @@ use synod_smr::{
     StateMachine, StatePart,
 };
 
-use super::order::{SnapshotDone, SnapshotOrder};
+use super::order::{PartReader, SnapshotDone, SnapshotOrder};
 
 /// The snapshots of a node, and the machine before any command.
 pub struct SnapshotWork<M, D: Disk> {
@@ -28,6 +28,8 @@ pub struct SnapshotWork<M, D: Disk> {
     making: Option<Making<D>>,
     /// The one that was last read for a peer.
     reader: Option<SnapshotReader<D>>,
+    /// The one that clients are given, however old it has become.
+    held: Option<SnapshotReader<D>>,
 }
 
 impl<M, D: Disk> std::fmt::Debug for SnapshotWork<M, D> {
@@ -68,6 +70,19 @@ impl<D: Disk> Store<D> {
             Self::Unmade { path, .. } => Err(format!("{} is not made", path.display())),
         }
     }
+}
+
+/// What became of a part that was kept. Complete by its nature.
+pub(crate) enum Kept<M> {
+    /// More is to come.
+    Part {
+        /// The slot of the snapshot.
+        slot: Slot,
+        /// How many bytes of it there are.
+        end: u64,
+    },
+    /// The snapshot is whole, durable, and the state that it was said to be.
+    Whole(Box<Executor<M>>),
 }
 
 /// A snapshot of another node that is not whole.
@@ -116,7 +131,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     }
 
     fn with(store: Store<D>, (machine, limits): (M, SessionLimits)) -> Self {
-        Self { store, machine, limits, making: None, reader: None }
+        Self { store, machine, limits, making: None, reader: None, held: None }
     }
 
     /// Returns the state of the newest snapshot; none if there is none.
@@ -144,19 +159,31 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
                     SnapshotDone::NotTaken
                 }
             },
-            SnapshotOrder::Keep(part) => self.keep(part).unwrap_or_else(|reason| {
-                tracing::error!(reason, "a snapshot of another node is not kept");
-                self.making = None;
-                SnapshotDone::NotKept
-            }),
+            SnapshotOrder::Keep(part) => match self.keep(part) {
+                Ok(Kept::Part { slot, end }) => SnapshotDone::Kept { slot, end },
+                Ok(Kept::Whole(state)) => SnapshotDone::Installed(state),
+                Err(reason) => {
+                    tracing::error!(reason, "a snapshot of another node is not kept");
+                    self.making = None;
+                    SnapshotDone::NotKept
+                }
+            },
             SnapshotOrder::Read { to, offset, of, bytes_max } => {
-                let read = self.read((offset, of), bytes_max);
+                let bytes_max = bytes_max.min(STATE_PART_BYTES_MAX);
+                let read = match to {
+                    PartReader::Peer(_) => self.read_newest((offset, of), bytes_max),
+                    PartReader::Client(..) => self.read_held((offset, of), bytes_max),
+                };
                 let is_damaged = read.is_err();
                 let part = read.unwrap_or_else(|reason| {
-                    tracing::error!(%to, reason, "a snapshot cannot be read for a peer");
+                    tracing::error!(%to, reason, "a snapshot cannot be read");
                     None
                 });
                 SnapshotDone::Read { to, part, is_damaged }
+            }
+            SnapshotOrder::LetGo(slot) => {
+                self.held = self.held.take().filter(|held| held.snapshot().bound != bound_of(slot));
+                SnapshotDone::LetGo
             }
         }
     }
@@ -164,7 +191,11 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     /// Writes a state down, and makes it durable; returns how many bytes it has.
     ///
     /// spec: Snapshot!Take
-    fn take(&mut self, description: &StateDescription, view: SnapshotView) -> Result<u64, String> {
+    pub(crate) fn take(
+        &mut self,
+        description: &StateDescription,
+        view: SnapshotView,
+    ) -> Result<u64, String> {
         let mut writer = self.begin(description)?;
         // The view was made when the order was given, so that what is applied meanwhile is not in
         // it.
@@ -189,7 +220,8 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         self.store.made()?.begin(bound, &meta).map_err(|error| error.to_string())
     }
 
-    fn keep(&mut self, part: StatePart) -> Result<SnapshotDone<M>, String> {
+    /// Writes a part of a snapshot that was made elsewhere; with the last one it is installed.
+    pub(crate) fn keep(&mut self, part: StatePart) -> Result<Kept<M>, String> {
         let StatePart { description, total, offset, bytes } = part;
         // Whoever sends from the first byte on begins anew, be it the same snapshot or another: a
         // peer that has gone on to a newer one has no other way to say so.
@@ -209,13 +241,13 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         making.writer.append(&bytes).map_err(|error| error.to_string())?;
         let end = making.writer.bytes();
         if end < total {
-            return Ok(SnapshotDone::Kept { slot: description.slot, end });
+            return Ok(Kept::Part { slot: description.slot, end });
         }
         self.install()
     }
 
     /// Reads the snapshot back that is whole, and only then gives it its name.
-    fn install(&mut self) -> Result<SnapshotDone<M>, String> {
+    fn install(&mut self) -> Result<Kept<M>, String> {
         let Some(making) = self.making.take() else {
             return Err("nothing is in the making".into());
         };
@@ -224,7 +256,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         let mut reader = store.read_back(&mut writer).map_err(|error| error.to_string())?;
         let state = self.restore(&description, &mut reader)?;
         self.store.made()?.finish(writer).map_err(|error| error.to_string())?;
-        Ok(SnapshotDone::Installed(Box::new(state)))
+        Ok(Kept::Whole(Box::new(state)))
     }
 
     fn restore(
@@ -232,82 +264,114 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         description: &StateDescription,
         reader: &mut SnapshotReader<D>,
     ) -> Result<Executor<M>, String> {
-        // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
-        let mut failed = None;
-        let (slot, total) = (description.slot.number(), reader.snapshot().bytes);
-        tracing::info!(slot, total, "reading a snapshot");
-        let (mut bytes, mut said) = (0, 0);
-        let mut chunks = std::iter::from_fn(|| match reader.next_chunk() {
-            Ok(chunk) => {
-                bytes += chunk.map_or(0, <[u8]>::len) as u64;
-                if bytes >= said + SAID_EVERY_BYTES {
-                    said = bytes;
-                    tracing::info!(slot, bytes, total, "reading a snapshot, so far");
-                }
-                chunk.map(Bytes::copy_from_slice)
-            }
-            Err(error) => {
-                failed = Some(error.to_string());
-                None
-            }
-        });
-        let mut pieces = SnapshotPieces::new(&mut chunks);
-        let machine = self.machine.clone();
-        let state = Executor::restore(machine, self.limits, description, &mut pieces);
-        match failed {
-            Some(reason) => Err(reason),
-            // Only here is the end that the machine met a true one.
-            None => state.map_err(|error: RestoreError| error.to_string()),
-        }
+        restore(self.machine.clone(), self.limits, description, reader)
     }
 
     /// Reads a part of the newest snapshot; from its beginning, if the peer has the beginning of
     /// another one.
-    fn read(
+    fn read_newest(
         &mut self,
         (offset, of): (u64, Option<Slot>),
         bytes_max: usize,
     ) -> Result<Option<StatePart>, String> {
-        let newest = self.store.opened().and_then(SnapshotStore::newest);
-        let Some(newest) = newest else { return Ok(None) };
+        let Some(store) = self.store.opened() else { return Ok(None) };
+        let Some(newest) = store.newest() else { return Ok(None) };
         let offset = if of.map(bound_of) == Some(newest.bound) { offset } else { 0 };
-        self.part(newest, offset, bytes_max.min(STATE_PART_BYTES_MAX))
-    }
-
-    fn part(
-        &mut self,
-        newest: Snapshot,
-        offset: u64,
-        bytes_max: usize,
-    ) -> Result<Option<StatePart>, String> {
         // A peer asks part for part: opening the file and checking its head for each would cost
         // more than the part.
         let reader = match self.reader.take().filter(|held| held.snapshot() == newest) {
             Some(reader) => self.reader.insert(reader),
             None => {
-                let Some(store) = self.store.opened() else { return Ok(None) };
                 let reader = store.reader(newest.bound);
                 self.reader.insert(reader.map_err(|error| error.to_string())?)
             }
         };
-        let description = description_of(reader)?;
-        let Snapshot { bytes: total, chunk_bytes, .. } = newest;
-        if offset >= total {
-            return Ok(None);
-        }
-        let in_chunk = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let (index, start) = (offset / u64::from(chunk_bytes), offset % u64::from(chunk_bytes));
-        let index = u32::try_from(index).map_err(|error| error.to_string())?;
-        let chunk = reader.chunk(index).map_err(|error| error.to_string())?;
-        // A part never spans two chunks: it ends where its chunk does, and the peer asks on from
-        // there.
-        let rest = &chunk[in_chunk(start)..];
-        let bytes = Bytes::copy_from_slice(&rest[..rest.len().min(bytes_max)]);
-        Ok(Some(StatePart { description, total, offset, bytes }))
+        part_of(reader, offset, bytes_max)
+    }
+
+    /// Reads a part of the snapshot that clients are given; it is opened where it is the newest.
+    fn read_held(
+        &mut self,
+        (offset, of): (u64, Option<Slot>),
+        bytes_max: usize,
+    ) -> Result<Option<StatePart>, String> {
+        let Some(bound) = of.map(bound_of) else { return Ok(None) };
+        let reader = match self.held.take().filter(|held| held.snapshot().bound == bound) {
+            Some(reader) => self.held.insert(reader),
+            None => {
+                let Some(store) = self.store.opened() else { return Ok(None) };
+                // A newer one may have taken its place meanwhile.
+                if store.newest().is_none_or(|newest| newest.bound != bound) {
+                    return Ok(None);
+                }
+                let reader = store.reader(bound);
+                self.held.insert(reader.map_err(|error| error.to_string())?)
+            }
+        };
+        part_of(reader, offset, bytes_max)
     }
 }
 
-fn description_of<D: Disk>(reader: &SnapshotReader<D>) -> Result<StateDescription, String> {
+/// Reads the bytes of a snapshot from an offset on, to the end of a chunk at most.
+fn part_of<D: Disk>(
+    reader: &mut SnapshotReader<D>,
+    offset: u64,
+    bytes_max: usize,
+) -> Result<Option<StatePart>, String> {
+    let description = description_of(reader)?;
+    let Snapshot { bytes: total, chunk_bytes, .. } = reader.snapshot();
+    if offset >= total {
+        return Ok(None);
+    }
+    let in_chunk = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let (index, start) = (offset / u64::from(chunk_bytes), offset % u64::from(chunk_bytes));
+    let index = u32::try_from(index).map_err(|error| error.to_string())?;
+    let chunk = reader.chunk(index).map_err(|error| error.to_string())?;
+    // A part never spans two chunks: it ends where its chunk does, and whoever reads asks on from
+    // there.
+    let rest = &chunk[in_chunk(start)..];
+    let bytes = Bytes::copy_from_slice(&rest[..rest.len().min(bytes_max)]);
+    Ok(Some(StatePart { description, total, offset, bytes }))
+}
+
+/// Reads the state of a snapshot back, and sees that it comes to its description.
+pub(crate) fn restore<M: StateMachine, D: Disk>(
+    machine: M,
+    limits: SessionLimits,
+    description: &StateDescription,
+    reader: &mut SnapshotReader<D>,
+) -> Result<Executor<M>, String> {
+    // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
+    let mut failed = None;
+    let (slot, total) = (description.slot.number(), reader.snapshot().bytes);
+    tracing::info!(slot, total, "reading a snapshot");
+    let (mut bytes, mut said) = (0, 0);
+    let mut chunks = std::iter::from_fn(|| match reader.next_chunk() {
+        Ok(chunk) => {
+            bytes += chunk.map_or(0, <[u8]>::len) as u64;
+            if bytes >= said + SAID_EVERY_BYTES {
+                said = bytes;
+                tracing::info!(slot, bytes, total, "reading a snapshot, so far");
+            }
+            chunk.map(Bytes::copy_from_slice)
+        }
+        Err(error) => {
+            failed = Some(error.to_string());
+            None
+        }
+    });
+    let mut pieces = SnapshotPieces::new(&mut chunks);
+    let state = Executor::restore(machine, limits, description, &mut pieces);
+    match failed {
+        Some(reason) => Err(reason),
+        // Only here is the end that the machine met a true one.
+        None => state.map_err(|error: RestoreError| error.to_string()),
+    }
+}
+
+pub(crate) fn description_of<D: Disk>(
+    reader: &SnapshotReader<D>,
+) -> Result<StateDescription, String> {
     let meta = Bytes::copy_from_slice(reader.meta());
     decode_description(&meta).map_err(|error| error.to_string())
 }

@@ -23,7 +23,7 @@ pub enum Said {
     Uncertain,
     /// A session is open.
     Opened,
-    /// How the node is doing.
+    /// How the node is doing, or a part of its state: no rule is about either.
     Status,
 }
 
@@ -60,11 +60,13 @@ impl Said {
                 | Refusal::PipelineFull
                 | Refusal::ReplyLost
                 | Refusal::Invalid(_)
-                | Refusal::ReplyTooLong => Self::Refused,
+                | Refusal::ReplyTooLong
+                | Refusal::NotAllowed
+                | Refusal::NoPart { .. } => Self::Refused,
             },
             Response::Uncertain { .. } => Self::Uncertain,
             Response::Opened(_) => Self::Opened,
-            Response::Status(_) => Self::Status,
+            Response::Status(_) | Response::Snapshot { .. } => Self::Status,
         }
     }
 

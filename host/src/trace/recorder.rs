@@ -207,7 +207,7 @@ fn asked(connection: Connection, principal: Principal, request: &Request) -> Opt
             let command = CommandName { principal, session, sequence, payload };
             Some(TraceEvent::Commanded { connection, id, command })
         }
-        RequestBody::Open { .. } | RequestBody::Status => None,
+        RequestBody::Open { .. } | RequestBody::Status | RequestBody::FetchSnapshot { .. } => None,
     }
 }
 

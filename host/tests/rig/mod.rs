@@ -321,6 +321,7 @@ pub(crate) fn beat(journal: u128, life: u64) -> Heartbeat {
         echoes: Vec::new(),
         sync_ticks: None,
         prepares: None,
+        began: None,
     }
 }
 

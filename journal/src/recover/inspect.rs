@@ -19,6 +19,15 @@ use crate::recover::recovery::{Recovered, Recovery, list, lock};
 use crate::write::journal::Journal;
 
 impl<D: Disk> Journal<D> {
+    /// Returns whose journal is in a directory, whoever asks, without its lock; nothing else of it
+    /// is looked at.
+    ///
+    /// # Errors
+    /// What an opening would refuse of the identity, see [`OpenError`].
+    pub fn identity(disk: &D, path: &Path) -> Result<Vec<u8>, OpenError> {
+        identity::whose(disk, path).map(|(_, identity)| identity)
+    }
+
     /// Judges the journal in a directory as an opening with [`Create::Never`] would, streams its
     /// records in order, and changes nothing. Returns `None` where another process has it open:
     /// whose it is was judged then, and what is in it moves while one looks.

@@ -3,16 +3,18 @@
 //! Where the text comes from is the business of `layers`. The claim kept true: what is returned
 //! here is within its bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use synod_node::config::{
-    HEARTBEATS_PER_SUSPICION_MIN, LOG_BYTES_MIN, MEMBERS_MAX, SEGMENT_BYTES_MIN, SUSPICION_MIN,
-    is_one_host,
+    BACKUP_CLIENTS_MAX, HEARTBEATS_PER_SUSPICION_MIN, LOG_BYTES_MIN, MEMBERS_MAX,
+    SEGMENT_BYTES_MIN, SUSPICION_MIN, is_one_host,
 };
+
+use synod_transport_quic::limits::CLIENT_NAME_CHARS_MAX;
 
 use super::layers::{Layers, with_remedy};
 use super::problem::ConfigError;
@@ -30,6 +32,24 @@ pub(super) fn log_bytes(layers: &Layers) -> Result<u64, ConfigError> {
     let wanted = format!("wanted a number of bytes, {LOG_BYTES_MIN} at least");
     let bytes: u64 = layers.parse("log_bytes", &wanted)?;
     if bytes >= LOG_BYTES_MIN { Ok(bytes) } else { Err(layers.wrong("log_bytes", wanted)) }
+}
+
+/// The clients that may read the whole state: names with commas between them, or none.
+pub(super) fn backup_clients(layers: &Layers) -> Result<BTreeSet<String>, ConfigError> {
+    let text = layers.text("backup_clients")?;
+    let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let is_name = |name: &&str| {
+        name.len() <= CLIENT_NAME_CHARS_MAX
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    if !names.iter().all(is_name) || names.len() > BACKUP_CLIENTS_MAX {
+        let wanted = format!(
+            "wanted at most {BACKUP_CLIENTS_MAX} names of clients with commas between them, as \
+             their certificates say behind /client/, such as client"
+        );
+        return Err(layers.wrong("backup_clients", wanted));
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 pub(super) fn cluster(layers: &Layers) -> Result<String, ConfigError> {

@@ -25,8 +25,9 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Makes an authority for a new cluster, in the folder `ca` of `dir`.
-    pub(super) fn make(dir: &Path) -> Result<Self, InitError> {
+    /// Makes an authority for a new cluster, in the folder `ca` of `dir`, and notes beside it what
+    /// the cluster begins with, if that is a backup.
+    pub(super) fn make(dir: &Path, began: Option<&str>) -> Result<Self, InitError> {
         let cluster = random_uuid().map_err(InitError::Random)?;
         let made = certify_itself(&format!("Synod development CA {cluster}"));
         let made = made.map_err(|source| failed("the authority", source))?;
@@ -35,6 +36,9 @@ impl Authority {
         write_new(&folder.join(CERTIFICATE), 0o644, &made.pem())?;
         write_new(&folder.join(KEY), 0o600, &made.key().serialize_pem())?;
         write_new(&folder.join(CLUSTER), 0o644, &format!("{cluster}\n"))?;
+        if let Some(began) = began {
+            write_new(&folder.join(BEGAN), 0o644, &format!("{began}\n"))?;
+        }
         sync_folder(&folder)?;
         // Read back, so that what certifies here is what every later call finds.
         Self::read(dir)
@@ -111,6 +115,20 @@ const FOLDER: &str = "ca";
 const CERTIFICATE: &str = "ca.pem";
 const KEY: &str = "ca.key";
 const CLUSTER: &str = "cluster";
+
+/// What the cluster began with stands here, if that was a backup.
+pub(super) const BEGAN: &str = "began";
+
+/// Returns the text of a file of the authority, if it is there.
+pub(super) fn text_of(dir: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(dir.join(FOLDER).join(name)).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// Tells whether the authority itself is here, and not its certificate alone.
+pub(super) fn has_cluster(dir: &Path) -> bool {
+    dir.join(FOLDER).join(CLUSTER).exists()
+}
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const AUTHORITY_DAYS: u64 = 3650;

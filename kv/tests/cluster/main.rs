@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where its premise fails")]
 #![allow(clippy::print_stderr, reason = "a failed test shows what the nodes said")]
 
+mod backup;
 mod certificates;
 mod inspect;
 mod life;

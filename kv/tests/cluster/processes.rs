@@ -131,6 +131,11 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new(nodes: u16) -> Self {
+        Self::made_with(nodes, &[])
+    }
+
+    /// Makes the folder with further flags of `init`.
+    pub(crate) fn made_with(nodes: u16, flags: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("synod-kv-cluster-{}-{number}", std::process::id());
@@ -140,6 +145,7 @@ impl Cluster {
             .arg("--dir")
             .arg(&folder)
             .args(["--nodes", &nodes.to_string()])
+            .args(flags)
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");

@@ -14,7 +14,7 @@ use synod_host::smr::client::{
     Client as Core, ClientEffects, ClientInput, Millis, NotSent, Operation, Outcome, Ticket, Unsent,
 };
 use synod_host::smr::wire::{decode_response, encode_request};
-use synod_host::smr::{ClientId, Request, RequestBody, RequestId, Response, Status};
+use synod_host::smr::{ClientId, Request, RequestBody, RequestId, Response};
 use synod_transport_quic::{DropReason, Sent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -36,14 +36,19 @@ pub(crate) enum ClientOrder {
         /// Where the outcome goes.
         answer: oneshot::Sender<Outcome>,
     },
-    /// To ask a node how it is doing.
-    Status {
+    /// To ask one node something outside of any session.
+    Ask {
         /// The node.
         node: NodeId,
+        /// What.
+        question: RequestBody,
         /// Where the answer goes; dropped if there is none.
-        answer: oneshot::Sender<Status>,
+        answer: oneshot::Sender<Response>,
     },
 }
+
+/// What is asked of one node, and where its answer goes.
+type Question = (NodeId, RequestBody, oneshot::Sender<Response>);
 
 /// The sessions, their connections and their clock.
 pub(crate) struct ClientTask {
@@ -61,10 +66,10 @@ pub(crate) struct ClientTask {
     last_ticket: u64,
     /// When a node last said anything, to whichever session.
     heard: BTreeMap<NodeId, Millis>,
-    statuses: BTreeMap<RequestId, (NodeId, oneshot::Sender<Status>)>,
+    asked: BTreeMap<RequestId, (NodeId, oneshot::Sender<Response>)>,
     /// Questions to nodes that are not connected; they are asked as soon as they are.
-    unasked: Vec<(NodeId, oneshot::Sender<Status>)>,
-    last_status: u64,
+    unasked: Vec<Question>,
+    last_asked: u64,
 }
 
 struct Held {
@@ -87,9 +92,9 @@ impl ClientTask {
             wakes: BTreeSet::new(),
             last_ticket: 0,
             heard: BTreeMap::new(),
-            statuses: BTreeMap::new(),
+            asked: BTreeMap::new(),
             unasked: Vec::new(),
-            last_status: 0,
+            last_asked: 0,
         }
     }
 
@@ -153,7 +158,7 @@ impl ClientTask {
                 let submit = ClientInput::Submit { ticket, operation, deadline };
                 self.step_all(key, [submit].into_iter().chain(denied).collect());
             }
-            ClientOrder::Status { node, answer } => self.ask_status(node, answer),
+            ClientOrder::Ask { node, question, answer } => self.ask((node, question, answer)),
         }
     }
 
@@ -168,15 +173,15 @@ impl ClientTask {
             LinkEvent::Up(node, sender) => {
                 self.up.insert(node, sender);
                 self.on_access(node, false);
-                for (node, answer) in std::mem::take(&mut self.unasked) {
-                    self.ask_status(node, answer);
+                for question in std::mem::take(&mut self.unasked) {
+                    self.ask(question);
                 }
             }
             LinkEvent::Down(node) => {
                 self.up.remove(&node);
                 // Whoever waits sees the answer dropped at once, where it would otherwise wait for
                 // its own patience to end.
-                self.statuses.retain(|_, (asked, _)| *asked != node);
+                self.asked.retain(|_, (asked, _)| *asked != node);
                 self.step_each(&ClientInput::Lost(node));
             }
             LinkEvent::NotUp { node, is_denied } => self.on_access(node, is_denied),
@@ -196,10 +201,10 @@ impl ClientTask {
     fn on_reply(&mut self, from: NodeId, bytes: &Bytes) {
         self.heard.insert(from, self.now());
         match decode_response(bytes) {
-            Ok((id, Response::Status(status))) if owner(id) == NO_SESSION => {
-                if let Some((_, answer)) = self.statuses.remove(&id) {
+            Ok((id, response)) if owner(id) == NO_SESSION => {
+                if let Some((_, answer)) = self.asked.remove(&id) {
                     // Whoever asked may have lost patience.
-                    let _ = answer.send(status);
+                    let _ = answer.send(response);
                 }
             }
             Ok((id, response)) => {
@@ -209,21 +214,20 @@ impl ClientTask {
         }
     }
 
-    fn ask_status(&mut self, node: NodeId, answer: oneshot::Sender<Status>) {
+    fn ask(&mut self, (node, body, answer): Question) {
         // Whoever has lost patience makes room for others.
-        self.statuses.retain(|_, (_, answer)| !answer.is_closed());
-        self.unasked.retain(|(_, answer)| !answer.is_closed());
+        self.asked.retain(|_, (_, answer)| !answer.is_closed());
+        self.unasked.retain(|(_, _, answer)| !answer.is_closed());
         let Some(link) = self.up.get(&node) else {
             if self.unasked.len() < UNASKED_MAX {
-                self.unasked.push((node, answer));
+                self.unasked.push((node, body, answer));
             }
             return;
         };
-        self.last_status += 1;
-        let id = RequestId(self.last_status);
-        let request = Request { id, body: RequestBody::Status };
-        if link.send(encode_request(&request)) == Sent::Queued {
-            self.statuses.insert(id, (node, answer));
+        self.last_asked += 1;
+        let id = RequestId(self.last_asked);
+        if link.send(encode_request(&Request { id, body })) == Sent::Queued {
+            self.asked.insert(id, (node, answer));
         }
     }
 
@@ -315,7 +319,7 @@ fn send(up: &BTreeMap<NodeId, LinkSender>, node: NodeId, request: &Request) -> R
 fn payload_bytes(body: &RequestBody) -> usize {
     match body {
         RequestBody::Command { payload, .. } | RequestBody::Query(payload) => payload.len(),
-        RequestBody::Open { .. } | RequestBody::Status => 0,
+        RequestBody::Open { .. } | RequestBody::Status | RequestBody::FetchSnapshot { .. } => 0,
     }
 }
 

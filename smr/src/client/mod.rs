@@ -218,7 +218,7 @@ impl Client {
                     (pending.attempt, pending.retries) = (Attempt::Due(due), retries);
                 }
             }
-            Response::Opened(_) | Response::Status(_) => {}
+            Response::Opened(_) | Response::Status(_) | Response::Snapshot { .. } => {}
         }
     }
 
@@ -247,7 +247,7 @@ impl Client {
             }
             // A node that answers an opening with anything else is broken. It counts as a refusal,
             // so that the opening is tried again.
-            Response::Reply(_) | Response::Status(_) => {
+            Response::Reply(_) | Response::Status(_) | Response::Snapshot { .. } => {
                 now.plus(retries.after_refusal(self.draw(), NO_LEADER_MS))
             }
         };
@@ -427,6 +427,9 @@ fn is_of_the_applied(response: &Response) -> bool {
     match response {
         Response::Reply(_) => true,
         Response::Refused(refusal) => refusal.is_of_the_applied(),
-        Response::Opened(_) | Response::Uncertain { .. } | Response::Status(_) => false,
+        Response::Opened(_)
+        | Response::Uncertain { .. }
+        | Response::Status(_)
+        | Response::Snapshot { .. } => false,
     }
 }

@@ -90,7 +90,8 @@ impl Client {
             Response::Opened(_)
             | Response::Reply(_)
             | Response::Refused(_)
-            | Response::Uncertain { .. } => None,
+            | Response::Uncertain { .. }
+            | Response::Snapshot { .. } => None,
         };
         let Some(of) = self.inquiry.as_ref().map(|inquiry| inquiry.of) else { return };
         match named {

@@ -23,12 +23,14 @@ impl Client {
             Refusal::NotLeader { .. }
             | Refusal::Overloaded { .. }
             | Refusal::DiskFull
-            | Refusal::PipelineFull => false,
+            | Refusal::PipelineFull
+            | Refusal::NoPart { .. } => false,
             Refusal::SessionExpired => return self.on_expired(now, ticket, effects),
             Refusal::SequenceStale
             | Refusal::SequenceReused
             | Refusal::ReplyLost
             | Refusal::ReplyTooLong
+            | Refusal::NotAllowed
             | Refusal::Invalid(_) => true,
         };
         let Some(pending) = self.operations.get(&ticket) else { return };
@@ -104,6 +106,8 @@ impl Client {
             | Refusal::PipelineFull
             | Refusal::ReplyLost
             | Refusal::ReplyTooLong
+            | Refusal::NotAllowed
+            | Refusal::NoPart { .. }
             | Refusal::Invalid(_) => retries.after_refusal(self.draw(), NO_LEADER_MS),
         };
         now.plus(delay)

@@ -43,6 +43,8 @@ impl<M: StateMachine> Replica<M> {
         let answer = match request.body {
             // How a node is doing every node may tell, whoever leads.
             RequestBody::Status => Some(Response::Status(self.status())),
+            // Whom a node lets read all, its host knows.
+            RequestBody::FetchSnapshot { .. } => Some(Response::Refused(Refusal::NotAllowed)),
             body if self.admits() => self.on_body(body, principal, waiter),
             RequestBody::Open { .. } | RequestBody::Command { .. } | RequestBody::Query(_) => {
                 Some(Response::Refused(Refusal::NotLeader { leader: self.leader_to_name() }))
@@ -62,6 +64,7 @@ impl<M: StateMachine> Replica<M> {
     ) -> Option<Response> {
         match body {
             RequestBody::Status => Some(Response::Status(self.status())),
+            RequestBody::FetchSnapshot { .. } => Some(Response::Refused(Refusal::NotAllowed)),
             RequestBody::Open { opening } => {
                 let awaited = WaitKey::Open { principal, opening };
                 self.admit(awaited, Command::Open { principal, opening }, waiter)

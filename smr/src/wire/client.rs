@@ -1,8 +1,9 @@
 //! Requests and responses of clients, as bytes.
 
+use super::part::{WirePart, part_in, part_out};
 use super::{WireBallot, WireError, decode, encode, length, slot_in};
 use crate::command::{ClientId, Opening, Sequence, SessionId};
-use crate::request::{Refusal, Request, RequestBody, RequestId, Response};
+use crate::request::{NoPart, Refusal, Request, RequestBody, RequestId, Response};
 use crate::status::{DiskHealth, HostStatus, Status, Version};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ enum WireBody {
     Command { session: WireSession, sequence: u64, unanswered: u64, len: u32 },
     Query { len: u32 },
     Status,
+    FetchSnapshot { covers: u64, of: Option<u64>, offset: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,6 +43,7 @@ enum WireResponse {
     Refused(WireRefusal),
     Uncertain { leader: Option<u16> },
     Status(WireStatus),
+    Snapshot { part: WirePart, crc: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +58,17 @@ enum WireRefusal {
     ReplyLost,
     Invalid { len: u32 },
     ReplyTooLong,
+    NotAllowed,
+    NoPart { why: WireNoPart, retry_after_ms: u32 },
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireNoPart {
+    Behind,
+    Taking,
+    Held,
+    Paced,
+    NoSnapshots,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,6 +122,10 @@ pub fn encode_request(request: &Request) -> Bytes {
         }
         RequestBody::Query(query) => (WireBody::Query { len: length(query) }, Some(query)),
         RequestBody::Status => (WireBody::Status, None),
+        RequestBody::FetchSnapshot { covers, of, offset } => {
+            let (covers, of) = (covers.number(), of.map(Slot::number));
+            (WireBody::FetchSnapshot { covers, of, offset: *offset }, None)
+        }
     };
     encode(&RequestHeader { id: request.id.0, body }, value.into_iter())
 }
@@ -131,6 +149,10 @@ pub fn decode_request(frame: &Bytes) -> Result<Request, WireError> {
         },
         WireBody::Query { len } => RequestBody::Query(values.take(len)?),
         WireBody::Status => RequestBody::Status,
+        WireBody::FetchSnapshot { covers, of, offset } => {
+            let of = of.map(slot_in).transpose()?;
+            RequestBody::FetchSnapshot { covers: slot_in(covers)?, of, offset }
+        }
     };
     values.finish(Request { id: RequestId(header.id), body })
 }
@@ -152,6 +174,10 @@ pub fn encode_response(id: RequestId, response: &Response) -> Bytes {
             (WireResponse::Uncertain { leader: leader.map(NodeId::number) }, None)
         }
         Response::Status(status) => (WireResponse::Status(status_out(status)), None),
+        Response::Snapshot { part, crc } => {
+            let wire = WireResponse::Snapshot { part: part_out(part), crc: *crc };
+            (wire, Some(&part.bytes))
+        }
     };
     encode(&ResponseHeader { id: id.0, body }, value.into_iter())
 }
@@ -178,6 +204,9 @@ pub fn decode_response(frame: &Bytes) -> Result<(RequestId, Response), WireError
             Response::Uncertain { leader: leader.map(NodeId::new) }
         }
         WireResponse::Status(status) => Response::Status(status_in(&status)?),
+        WireResponse::Snapshot { part, crc } => {
+            Response::Snapshot { part: part_in(&part, &mut values)?, crc }
+        }
     };
     values.finish((RequestId(header.id), response))
 }
@@ -209,6 +238,17 @@ fn refusal_out(refusal: &Refusal) -> WireRefusal {
             WireRefusal::Invalid { len: len.expect("reasons are bounded") }
         }
         Refusal::ReplyTooLong => WireRefusal::ReplyTooLong,
+        Refusal::NotAllowed => WireRefusal::NotAllowed,
+        Refusal::NoPart { why, retry_after_ms } => {
+            let why = match why {
+                NoPart::Behind => WireNoPart::Behind,
+                NoPart::Taking => WireNoPart::Taking,
+                NoPart::Held => WireNoPart::Held,
+                NoPart::Paced => WireNoPart::Paced,
+                NoPart::NoSnapshots => WireNoPart::NoSnapshots,
+            };
+            WireRefusal::NoPart { why, retry_after_ms: *retry_after_ms }
+        }
     }
 }
 
@@ -226,6 +266,17 @@ fn refusal_in(refusal: &WireRefusal) -> Refusal {
         WireRefusal::ReplyLost => Refusal::ReplyLost,
         WireRefusal::Invalid { .. } => Refusal::Invalid(String::new()),
         WireRefusal::ReplyTooLong => Refusal::ReplyTooLong,
+        WireRefusal::NotAllowed => Refusal::NotAllowed,
+        WireRefusal::NoPart { why, retry_after_ms } => {
+            let why = match why {
+                WireNoPart::Behind => NoPart::Behind,
+                WireNoPart::Taking => NoPart::Taking,
+                WireNoPart::Held => NoPart::Held,
+                WireNoPart::Paced => NoPart::Paced,
+                WireNoPart::NoSnapshots => NoPart::NoSnapshots,
+            };
+            Refusal::NoPart { why, retry_after_ms: *retry_after_ms }
+        }
     }
 }
 

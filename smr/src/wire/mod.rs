@@ -9,6 +9,7 @@
 //! appended: their order is the format (`tests/golden.rs` holds each byte).
 
 mod client;
+mod part;
 mod peer;
 mod record;
 mod state;

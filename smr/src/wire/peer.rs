@@ -1,11 +1,12 @@
 //! Messages between replicas, as bytes.
 
+use super::part::{WirePart, part_in, part_out};
 use super::{
-    StateDescription, Values, WireBallot, WireDecree, WireError, WireStart, decode, decree_bytes,
-    decree_out, encode, length, run_in, slot_in, start_in, start_out,
+    Values, WireBallot, WireDecree, WireError, WireStart, decode, decree_bytes, decree_out, encode,
+    run_in, slot_in, start_in, start_out,
 };
 use crate::command::CommandBatch;
-use crate::message::{Checkpoint, Folder, Heartbeat, Message, STATE_PART_BYTES_MAX, StatePart};
+use crate::message::{Checkpoint, Folder, Heartbeat, Message};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use synod_paxos::{
@@ -28,18 +29,6 @@ enum Header {
     Known(WireStart),
     FetchSnapshot { slot: u64, offset: u64 },
     Snapshot(WirePart),
-}
-
-/// A part of a snapshot, with the length of its bytes.
-#[derive(Serialize, Deserialize)]
-struct WirePart {
-    slot: u64,
-    chain: u64,
-    sessions: u64,
-    digest: u64,
-    total: u64,
-    offset: u64,
-    len: u32,
 }
 
 /// A report: without a ballot, the decree was copied as chosen.
@@ -70,6 +59,7 @@ struct Beat {
     echoes: Vec<u32>,
     sync_ticks: Option<u32>,
     prepares: Option<(WireBallot, u32)>,
+    began: Option<(u64, u64)>,
 }
 
 /// Encodes a message.
@@ -100,7 +90,9 @@ pub fn encode_message(message: &Message) -> Bytes {
         Message::FetchSnapshot { slot, offset } => {
             encode(&Header::FetchSnapshot { slot: slot.number(), offset: *offset }, [].iter())
         }
-        Message::Snapshot(part) => encode(&part_out(part), std::iter::once(&part.bytes)),
+        Message::Snapshot(part) => {
+            encode(&Header::Snapshot(part_out(part)), std::iter::once(&part.bytes))
+        }
     }
 }
 
@@ -202,32 +194,9 @@ pub fn decode_message(frame: &Bytes) -> Result<Message, WireError> {
         Header::FetchSnapshot { slot, offset } => {
             Message::FetchSnapshot { slot: slot_in(slot)?, offset }
         }
-        Header::Snapshot(wire) => {
-            let WirePart { slot, chain, sessions, digest, total, offset, len } = wire;
-            let description = StateDescription { slot: slot_in(slot)?, chain, sessions, digest };
-            let part = StatePart { description, total, offset, bytes: values.take(len)? };
-            Message::Snapshot(part_in(part)?)
-        }
+        Header::Snapshot(part) => Message::Snapshot(part_in(&part, &mut values)?),
     };
     values.finish(message)
-}
-
-fn part_out(part: &StatePart) -> Header {
-    let StateDescription { slot, chain, sessions, digest } = part.description;
-    let (slot, len) = (slot.number(), length(&part.bytes));
-    let StatePart { total, offset, .. } = *part;
-    Header::Snapshot(WirePart { slot, chain, sessions, digest, total, offset, len })
-}
-
-/// Checks that a part is within its snapshot, and not empty: an empty one would be asked for again
-/// without end.
-fn part_in(part: StatePart) -> Result<StatePart, WireError> {
-    let is_short = (1..=STATE_PART_BYTES_MAX).contains(&part.bytes.len());
-    let left = part.total.saturating_sub(part.offset);
-    if !is_short || part.bytes.len() as u64 > left {
-        return Err(WireError::Bounds("part of a snapshot"));
-    }
-    Ok(part)
 }
 
 const fn bound(bound: AfterSync<CommandBatch>) -> Message {
@@ -302,6 +271,7 @@ fn beat_out(beat: &Heartbeat) -> Beat {
         echoes: beat.echoes.clone(),
         sync_ticks: beat.sync_ticks,
         prepares: beat.prepares.map(|(ballot, steps)| (ballot.into(), steps)),
+        began: beat.began.map(checkpoint_out),
     }
 }
 
@@ -330,6 +300,7 @@ fn beat_in(beat: Beat) -> Result<Heartbeat, WireError> {
         echoes: beat.echoes,
         sync_ticks: beat.sync_ticks,
         prepares: beat.prepares.map(|(ballot, steps)| (ballot.into(), steps)),
+        began: beat.began.map(checkpoint_in).transpose()?,
     })
 }
 

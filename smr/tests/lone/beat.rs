@@ -30,5 +30,6 @@ pub(crate) fn beat(chosen: u64) -> Heartbeat {
         echoes: Vec::new(),
         sync_ticks: None,
         prepares: None,
+        began: None,
     }
 }

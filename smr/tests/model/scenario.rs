@@ -125,7 +125,9 @@ impl Scenario {
                 Response::Uncertain { .. } => {
                     history.on_end(&self.asks, number, Stage::Uncertain);
                 }
-                Response::Opened(_) | Response::Status(_) => unreachable!("nobody asked for it"),
+                Response::Opened(_) | Response::Status(_) | Response::Snapshot { .. } => {
+                    unreachable!("nobody asked for it")
+                }
             }
         }
     }

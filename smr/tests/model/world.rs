@@ -304,6 +304,7 @@ fn beat(peer: usize, place: usize, promised: Ballot) -> Input {
         tick: 0,
         echoes: Vec::new(),
         sync_ticks: None,
+        began: None,
         prepares: None,
     };
     Input::Message { from: id(peer), message: Message::Heartbeat(beat) }

@@ -259,6 +259,7 @@ const KNOWN: &[Known] = &[
         files: &[
             "harness/synod/src/clients.rs",
             "harness/synod/src/clients/access.rs",
+            "harness/synod/src/clients/backup.rs",
             "harness/synod/src/clients/pinned.rs",
             "harness/synod/src/clients/trespass.rs",
             "harness/synod/src/coverage/elections.rs",

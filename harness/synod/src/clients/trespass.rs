@@ -51,9 +51,14 @@ pub(super) const fn sends_away(response: &Response) -> bool {
             | Refusal::SequenceReused
             | Refusal::PipelineFull
             | Refusal::ReplyLost
-            | Refusal::ReplyTooLong => false,
+            | Refusal::ReplyTooLong
+            | Refusal::NotAllowed
+            | Refusal::NoPart { .. } => false,
         },
-        Response::Opened(_) | Response::Reply(_) | Response::Status(_) => false,
+        Response::Opened(_)
+        | Response::Reply(_)
+        | Response::Status(_)
+        | Response::Snapshot { .. } => false,
     }
 }
 

@@ -102,6 +102,14 @@ points! {
     SnapshotInParts "snapshot-in-parts" "A part of a snapshot is kept, and more of it is to come."
     SnapshotAskedOn "snapshot-asked-on" "A peer that has the beginning of a snapshot asks for more."
     SnapshotInstalled "snapshot-installed" "A node goes on from the snapshot of another one."
+    BackupMade "backup-made" "A client makes a backup."
+    BackupBegunAnew "backup-begun-anew" "The snapshot of a backup is exchanged for another one."
+    BackupGivenUp "backup-given-up" "A client gives a backup up, as nobody gives anything."
+    BackupNotAllowed "backup-not-allowed" "A client that may not read all asks for a part."
+    BackupHeldOff "backup-held-off" "A client is given no part, as another one is given another."
+    BackupAwaitsSnapshot "backup-awaits-snapshot" "A client waits for a snapshot to be taken."
+    PartOfOlder "part-of-older" "A client is given a part of a snapshot that is not the newest."
+    HoldLetGo "hold-let-go" "A snapshot that was held for a client is let go."
     LogCut "log-cut" "A node begins a life without records that a snapshot stands for."
 
     // Clients.

@@ -113,13 +113,17 @@ impl Requests {
             }
             Response::Refused(refusal) => on_refusal(step, wanted, refusal, seen),
             Response::Uncertain { .. } => seen.see(Point::CommandUncertain),
-            Response::Status(_) => {}
+            Response::Status(_) | Response::Snapshot { .. } => {}
         }
     }
 }
 
 impl Desk {
     fn on_request(&mut self, step: &Step<'_>, asked: Asked, view: &View, seen: &mut HitCounts) {
+        // Parts of snapshots have numbers of their own, and are answered by the host alone.
+        if asked.wanted == Wanted::Snapshot {
+            return;
+        }
         let latest = self.latest.entry(client_of(asked.connection)).or_insert(RequestId(0));
         seen.see_if(asked.id < *latest, Point::RequestOvertaken);
         *latest = (*latest).max(asked.id);
@@ -145,7 +149,7 @@ impl Desk {
                 let waits = asked.ballot.is_some() && !unsettled && answer.is_none();
                 seen.see_if(waits && others, Point::ReadWaitsForRound);
             }
-            Wanted::Open | Wanted::Status => {}
+            Wanted::Open | Wanted::Status | Wanted::Snapshot => {}
         }
         self.open.push(asked);
     }
@@ -178,6 +182,8 @@ fn on_refusal(step: &Step<'_>, wanted: Option<Wanted>, refusal: &Refusal, seen: 
         | Refusal::SequenceReused
         | Refusal::PipelineFull
         | Refusal::ReplyTooLong
+        | Refusal::NotAllowed
+        | Refusal::NoPart { .. }
         | Refusal::Invalid(_) => {}
     }
 }
@@ -194,6 +200,8 @@ fn on_misuse(refusal: &Refusal, seen: &mut HitCounts) {
         | Refusal::DiskFull
         | Refusal::Overloaded { .. }
         | Refusal::SessionExpired
+        | Refusal::NotAllowed
+        | Refusal::NoPart { .. }
         | Refusal::ReplyLost => {}
     }
 }

@@ -74,7 +74,7 @@ impl Machine {
         }
         // Kept before anything is carried out, which may end the process and the host with it.
         let halted = process.host.halted().map(str::to_owned);
-        self.carry_out(&mut seen, world, monitor);
+        self.carry_out(&mut seen, now, world, monitor);
         if let Some(process) = &mut self.process {
             seen.clear();
             process.seen = seen;
@@ -96,6 +96,7 @@ impl Machine {
     fn carry_out(
         &mut self,
         seen: &mut VecDeque<Seen>,
+        now: Moment,
         world: &mut SimWorld,
         monitor: &mut Monitor,
     ) {
@@ -143,6 +144,8 @@ impl Machine {
                     monitor.report("wire", format!("client {} is closed: {reason}", connection.0));
                 }
                 Output::Snapshot(order) => {
+                    self.judge_hold(&order, now, monitor);
+                    let Some(process) = &mut self.process else { return };
                     process.orders.push_back(order);
                     let (number, length) =
                         (process.process, Micros(world.chance().between(50, SNAPSHOT_US_MAX)));

@@ -4,18 +4,39 @@
 //! disk's to say, and the journal's own tests enumerate it. The claim kept true: an order of a
 //! process that ended is carried out by nobody.
 
+use synod_clock::Moment;
 use synod_simulator::Micros;
 
 use super::{Machine, SimWorld, Wakeup};
 use crate::coverage::Point;
 use crate::monitor::Monitor;
 use crate::step::{Cause, Given, Stance};
-use synod_host::{SnapshotDone, SnapshotOrder};
+use synod_host::{PartReader, SnapshotDone, SnapshotOrder};
 
 /// How much later a loop is looked at again that is held up.
 const HELD_UP_LOOK: Micros = Micros(1_000);
 
 impl Machine {
+    /// Holds an order against the time for which a snapshot may be held for clients.
+    pub(super) fn judge_hold(&mut self, order: &SnapshotOrder, now: Moment, monitor: &mut Monitor) {
+        let longest = self.tuning.settings.client_snapshots.held;
+        let node = self.node;
+        let Some(process) = &mut self.process else { return };
+        match order {
+            SnapshotOrder::Read { to: PartReader::Client(..), of: Some(slot), .. } => {
+                let (held, since) = *process.held.get_or_insert((*slot, now));
+                if held != *slot {
+                    process.held = Some((*slot, now));
+                } else if now.since(since) > longest {
+                    let detail = format!("node {node} gives clients {slot} for {longest:?}");
+                    monitor.report("hold-ends", detail);
+                }
+            }
+            SnapshotOrder::LetGo(_) => process.held = None,
+            SnapshotOrder::Read { .. } | SnapshotOrder::Take { .. } | SnapshotOrder::Keep(_) => {}
+        }
+    }
+
     /// Carries the order out that was given first, and tells the host.
     pub(super) fn on_snapshot(&mut self, number: u64, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.process.as_ref().is_none_or(|process| process.process != number) {
@@ -27,7 +48,16 @@ impl Machine {
         self.tell_room(self.now(world));
         let Some(process) = &mut self.process else { return };
         let Some(order) = process.orders.pop_front() else { return };
-        let resumed = matches!(&order, SnapshotOrder::Read { offset, .. } if *offset > 0);
+        let resumed = matches!(
+            &order,
+            SnapshotOrder::Read { to: PartReader::Peer(_), offset, .. } if *offset > 0
+        );
+        let newest = process.newest;
+        if let SnapshotOrder::Read { to: PartReader::Client(..), of: Some(slot), .. } = &order
+            && *slot < newest
+        {
+            monitor.tracker.see(Point::PartOfOlder);
+        }
         let before = Stance::of(&process.host);
         let done = process.snapshots.carry_out(order);
         let point = match &done {
@@ -36,8 +66,12 @@ impl Machine {
             SnapshotDone::Installed(_) => Some(Point::SnapshotInstalled),
             SnapshotDone::Kept { .. } => Some(Point::SnapshotInParts),
             SnapshotDone::Read { .. } if resumed => Some(Point::SnapshotAskedOn),
+            SnapshotDone::LetGo => Some(Point::HoldLetGo),
             SnapshotDone::Read { .. } | SnapshotDone::NotKept => None,
         };
+        if let SnapshotDone::Taken { slot, .. } = &done {
+            process.newest = *slot;
+        }
         if let Some(point) = point {
             monitor.tracker.see(point);
         }

@@ -229,6 +229,7 @@ impl World {
             tick: 0,
             echoes: Vec::new(),
             sync_ticks: None,
+            began: None,
             prepares: None,
         };
         self.send(node, To::Peers, Message::Heartbeat(beat));

@@ -1,0 +1,195 @@
+//! Backups of a running cluster, on the disk of the operating system, and what begins with them.
+//!
+//! Whom a backup asks for what, and what of it is kept, is the host's to say (`BackupClient`); here
+//! it meets connections, the clock and the disk. The claims kept true: the folder has its name only
+//! once all of it is durable; what an attempt leaves has another one; and a backup is read without
+//! a byte of it being changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use synod_host::api::StateMachine;
+use synod_host::backup::{BackupAct, BackupClient, BackupOptions, BackupWriter};
+pub use synod_host::backup::{BackupError, BackupProgress, BackupState, ReadError, Summary};
+pub use synod_host::in_words;
+use synod_host::journal::{Disk as _, ReadOnlyDisk, RealDisk};
+use synod_host::paxos::NodeId;
+use synod_host::smr::client::Millis;
+use synod_host::smr::{ClientId, Opening};
+use tokio::time::{Instant, sleep};
+
+use crate::client::Client;
+use crate::world::{self, System};
+
+/// What a backup is made of, and where it goes.
+#[derive(Clone, Debug)]
+pub struct BackupOrder {
+    /// The nodes of the cluster, of which there is one at least.
+    pub nodes: Vec<NodeId>,
+    /// The UUID of the cluster.
+    pub cluster: String,
+    /// The folder, which must not be there.
+    pub folder: PathBuf,
+    /// For how long all nodes together may give nothing new.
+    pub patience: Duration,
+}
+
+/// Something to say of a backup under way. Complete by its nature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupNews {
+    /// What an earlier attempt left in this folder was removed.
+    LeftoverRemoved(PathBuf),
+    /// So much is there.
+    Progress(BackupProgress),
+}
+
+/// Makes a backup of a running cluster; `machine` is the one before any command.
+///
+/// It is written into a folder of the same name with `.making` behind it, which is given its name
+/// when all of it is durable, was read back, and came to the digest that was told of it.
+///
+/// # Errors
+///
+/// Why there is none; nothing is left behind then that looks like one.
+///
+/// # Panics
+///
+/// Panics without nodes.
+pub async fn back_up<M: StateMachine + Clone>(
+    client: &Client,
+    order: BackupOrder,
+    machine: M,
+    mut on_news: impl FnMut(BackupNews),
+) -> Result<Summary, BackupError> {
+    let BackupOrder { nodes, cluster, folder, patience } = order;
+    if fs::symlink_metadata(&folder).is_ok() {
+        return Err(BackupError::Exists(folder));
+    }
+    let making = making_of(&folder);
+    if remove_leftover(&making, machine.clone())? {
+        on_news(BackupNews::LeftoverRemoved(making.clone()));
+    }
+    let name = world::name(&System);
+    let name = name.map_err(|error| BackupError::NotKept {
+        path: making.clone(),
+        reason: format!("the system refused random bytes: {error}"),
+    })?;
+    let options = BackupOptions {
+        nodes,
+        opening: Opening::first(ClientId::new(name)),
+        cluster,
+        path: making.clone(),
+        patience_ms: millis(patience),
+    };
+    let made = run(client, BackupClient::new(options, RealDisk, machine, Millis(0)), on_news).await;
+    match made {
+        Ok(summary) => publish(&making, &folder).map(|()| summary),
+        Err(error) => {
+            // It is no backup, whatever there is of it.
+            let _ = fs::remove_dir_all(&making);
+            Err(error)
+        }
+    }
+}
+
+/// Asks and waits until the backup has ended.
+async fn run<M: StateMachine + Clone>(
+    client: &Client,
+    mut backup: BackupClient<M, RealDisk>,
+    mut on_news: impl FnMut(BackupNews),
+) -> Result<Summary, BackupError> {
+    let origin = Instant::now();
+    let now = || Millis(millis(origin.elapsed()));
+    loop {
+        match backup.next(now()) {
+            BackupAct::Ask { node, body, within_ms } => {
+                let answer = client.ask(node, body, Duration::from_millis(within_ms)).await;
+                let answer = answer.ok_or_else(|| client.trouble_with(node, within_ms));
+                let before = backup.progress_made();
+                backup.on_answer(now(), answer);
+                let made = backup.progress_made();
+                if let Some(progress) = made.filter(|_| made != before) {
+                    on_news(BackupNews::Progress(progress));
+                }
+            }
+            BackupAct::Rest(until) => {
+                sleep(Duration::from_millis(until.0.saturating_sub(now().0))).await;
+            }
+            BackupAct::Ended(ended) => return ended,
+        }
+    }
+}
+
+/// Gives the folder its name, durably.
+fn publish(making: &Path, folder: &Path) -> Result<(), BackupError> {
+    let failed = |source| BackupError::NotNamed { path: making.to_owned(), source };
+    // Another one may have come there meanwhile, and an empty folder would be replaced.
+    if fs::symlink_metadata(folder).is_ok() {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    fs::rename(making, folder).map_err(failed)?;
+    RealDisk.sync_dir(parent_of(folder)).map_err(failed)
+}
+
+/// Removes what an attempt left that was cut short; tells whether there was anything.
+fn remove_leftover<M: StateMachine + Clone>(
+    making: &Path,
+    machine: M,
+) -> Result<bool, BackupError> {
+    if fs::symlink_metadata(making).is_err() {
+        return Ok(false);
+    }
+    let failed = |reason: String| BackupError::Leftover { path: making.to_owned(), reason };
+    // Whatever is not of a backup is somebody else's.
+    let entries = fs::read_dir(making).map_err(|error| failed(error.to_string()))?;
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let is_ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("snapshot");
+    if let Some(other) = names.iter().find(|name| !is_ours(name)) {
+        return Err(failed(format!("{} is no part of a backup", other.display())));
+    }
+    // One that is being made is locked, and is not taken from under whoever makes it.
+    if !names.is_empty() {
+        BackupWriter::lock(RealDisk, making, machine).map_err(|error| failed(error.to_string()))?;
+    }
+    fs::remove_dir_all(making).map_err(|error| failed(error.to_string()))?;
+    Ok(true)
+}
+
+/// Reads a backup, for a cluster that begins with it. `machine` is the one before any command.
+///
+/// # Errors
+///
+/// Why it is none, or cannot be begun from, and what to do.
+pub fn read_backup<M: StateMachine>(
+    folder: &Path,
+    machine: M,
+) -> Result<BackupState<M>, ReadError> {
+    BackupState::read(ReadOnlyDisk, folder, machine)
+}
+
+/// Tells whether a folder is of snapshots alone, as that of a backup is, and of no journal.
+#[must_use]
+pub fn looks_like_a_backup(folder: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let names: Vec<_> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    !names.is_empty() && names.iter().all(|name| name.starts_with("snapshot"))
+}
+
+/// Names the folder in which another one is made.
+pub(crate) fn making_of(folder: &Path) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(".making");
+    folder.with_file_name(name)
+}
+
+/// Returns the folder that holds the name of another one.
+pub(crate) fn parent_of(folder: &Path) -> &Path {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or_else(|| Path::new("."))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
