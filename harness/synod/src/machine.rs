@@ -185,8 +185,9 @@ struct Process {
     snapshots: SnapshotWork<KvModel, SimDisk>,
     /// The slot of the newest snapshot that was taken in this life.
     newest: Slot,
-    /// The snapshot that clients are given, and since when.
+    /// The snapshot that clients are given, and the one last asked for, with when.
     held: Option<(Slot, Moment)>,
+    asked_for: Option<(Slot, Moment)>,
     /// Work on snapshots that waits for its end.
     orders: VecDeque<SnapshotOrder>,
     /// Which process of its machine it is.
@@ -305,6 +306,7 @@ impl Machine {
             snapshots,
             newest: Slot::FIRST,
             held: None,
+            asked_for: None,
             orders: VecDeque::new(),
             process: self.processes,
             far_ends: BTreeMap::new(),

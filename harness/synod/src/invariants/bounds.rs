@@ -14,8 +14,9 @@ use crate::step::Step;
 /// Looks at sizes.
 #[derive(Default)]
 pub(super) struct Bounds {
-    /// The bytes of un-chosen votes with which each node began its life, as far as they are left:
-    /// the leader of that time may have had a wider window.
+    /// The bytes of un-chosen votes with which each node began its life, or came to lead, as far as
+    /// they are left: the leader of that time may have had a wider window, and a leader's own
+    /// window counts what it proposes, not what it has yet to copy.
     found: ByNode<Option<usize>>,
     /// The largest decree that any node recorded.
     largest: usize,
@@ -51,7 +52,8 @@ impl Invariant for Bounds {
             return Err(format!("node {node} keeps {bytes} bytes of durable decrees in memory"));
         }
         let found = self.found.of(node).get_or_insert_with(|| log.unchosen_weight());
-        *found = (*found).min(log.unchosen_weight());
+        let comes_to_lead = step.after.leads.is_some() && step.after.leads != step.before.leads;
+        *found = if comes_to_lead { usize::MAX } else { *found }.min(log.unchosen_weight());
         let unchosen = log.unchosen_weight() - *found;
         if unchosen > 2 * (limits.log.unchosen_bytes + self.largest) {
             // The record of the latest vote may wait for its batch, and was not weighed then.

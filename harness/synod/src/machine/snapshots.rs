@@ -24,10 +24,11 @@ impl Machine {
         let Some(process) = &mut self.process else { return };
         match order {
             SnapshotOrder::Read { to: PartReader::Client(..), of: Some(slot), .. } => {
-                let (held, since) = *process.held.get_or_insert((*slot, now));
-                if held != *slot {
-                    process.held = Some((*slot, now));
-                } else if now.since(since) > longest {
+                process.asked_for = Some((*slot, now));
+                if let Some((held, since)) = process.held
+                    && held == *slot
+                    && now.since(since) > longest
+                {
                     let detail = format!("node {node} gives clients {slot} for {longest:?}");
                     monitor.report("hold-ends", detail);
                 }
@@ -60,6 +61,12 @@ impl Machine {
         }
         let before = Stance::of(&process.host);
         let done = process.snapshots.carry_out(order);
+        // What could not be read is held for nobody.
+        if let SnapshotDone::Read { to: PartReader::Client(..), part: Some(_), .. } = &done
+            && process.held.map(|(held, _)| held) != process.asked_for.map(|(slot, _)| slot)
+        {
+            process.held = process.asked_for;
+        }
         let point = match &done {
             SnapshotDone::Taken { .. } => Some(Point::SnapshotTaken),
             SnapshotDone::NotTaken => Some(Point::SnapshotNotTaken),
