@@ -11,7 +11,7 @@
 mod page;
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -46,6 +46,11 @@ fn service() {
 #[test]
 fn certificates() {
     run_page("certificates");
+}
+
+#[test]
+fn backup() {
+    run_page("backup");
 }
 
 /// A page with commands has a test above, and every block says what it is.
@@ -159,7 +164,11 @@ fn free_ports(script: &str) -> String {
 
 /// Finds a base port above which the ports of three nodes are free.
 fn free_base() -> u16 {
-    let free = |port: u16| UdpSocket::bind(("127.0.0.1", port)).is_ok();
+    // Clients come by UDP, and metrics are asked for by TCP on the number of that port.
+    let free = |port: u16| {
+        UdpSocket::bind(("127.0.0.1", port)).is_ok()
+            && TcpListener::bind(("127.0.0.1", port)).is_ok()
+    };
     let all_free = |base: u16| (1..=9).all(|node| free(base + node) && free(base + 100 + node));
     // The system's own choice is a place to look from that differs from test to test.
     let anywhere = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
