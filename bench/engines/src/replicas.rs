@@ -175,7 +175,10 @@ impl Replicas {
             match response {
                 Response::Opened(session) => self.clients.push(Client { session, next: 1 }),
                 Response::Reply(_) => self.answered += 1,
-                Response::Refused(_) | Response::Uncertain { .. } | Response::Status(_) => {
+                Response::Refused(_)
+                | Response::Uncertain { .. }
+                | Response::Status(_)
+                | Response::Snapshot { .. } => {
                     panic!("client {client} is told {response:?}")
                 }
             }
