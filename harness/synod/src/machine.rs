@@ -447,7 +447,7 @@ impl Machine {
         if self.is_stranger() && is_of_another(error) {
             return self.on_refused(world, monitor);
         }
-        if !is_damage(error) {
+        if !is_damage(error) || self.failing {
             return self.crash_on(error, world, monitor);
         }
         // Nobody has broken this journal: it damaged itself.

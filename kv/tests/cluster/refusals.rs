@@ -55,7 +55,7 @@ fn a_wrong_configuration_is_one_line_and_its_own_code() {
     let both = ["--print-config", "--check-config", "--data", "/nonexistent"];
     let output = serve(&cluster, 1, &both);
     check(&output, 74, &["no journal in /nonexistent"]);
-    assert!(output.stdout.starts_with(b"client_listen = "), "{output:?}");
+    assert!(output.stdout.starts_with(b"backup_clients = "), "{output:?}");
 }
 
 #[test]
