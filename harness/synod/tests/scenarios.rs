@@ -33,7 +33,11 @@ fn every_scenario_that_is_kept_holds_and_is_written_as_it_is_read() {
             continue;
         }
         let scenario = Scenario::from_toml(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        // What a crowd asks that never rests is minutes of work for the simulator, and more than
+        // its checker has memory for.
+        let is_of_a_crowd = scenario.rest_ms == Millis(0) && scenario.clients >= CROWD;
         match trial::check(&scenario) {
+            Ok(()) if is_of_a_crowd => {}
             Ok(()) => drop(check(&scenario)),
             // Some are for real processes alone, and those can do all of it.
             Err(_) => {
@@ -48,6 +52,9 @@ fn every_scenario_that_is_kept_holds_and_is_written_as_it_is_read() {
     assert!(count - live_only >= 4, "the scenarios are gone");
     assert!(live_only <= 2, "{live_only} scenarios are none of the simulator's");
 }
+
+/// How many clients without a rest are left to real processes.
+const CROWD: u32 = 64;
 
 #[test]
 fn the_plan_of_a_live_run_is_one_of_the_simulator() {
