@@ -82,12 +82,14 @@ pub async fn back_up<M: StateMachine + Clone>(
         path: making.clone(),
         patience_ms: millis(patience),
     };
-    let made = run(client, BackupClient::new(options, RealDisk, machine, Millis(0)), on_news).await;
+    let made =
+        run(client, BackupClient::new(options, RealDisk, machine.clone(), Millis(0)), on_news)
+            .await;
     match made {
         Ok(summary) => publish(&making, &folder).map(|()| summary),
         Err(error) => {
-            // It is no backup, whatever there is of it.
-            let _ = fs::remove_dir_all(&making);
+            // It is no backup, whatever there is of it; what another attempt makes there is locked.
+            let _ = remove_leftover(&making, machine);
             Err(error)
         }
     }
@@ -143,18 +145,41 @@ fn remove_leftover<M: StateMachine + Clone>(
     let failed = |reason: String| BackupError::Leftover { path: making.to_owned(), reason };
     // Whatever is not of a backup is somebody else's.
     let entries = fs::read_dir(making).map_err(|error| failed(error.to_string()))?;
-    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    let is_ours = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("snapshot");
-    if let Some(other) = names.iter().find(|name| !is_ours(name)) {
-        return Err(failed(format!("{} is no part of a backup", other.display())));
+    let entries: Vec<_> = entries.flatten().collect();
+    if let Some(other) = entries.iter().find(|entry| !is_of_a_backup(entry)) {
+        return Err(failed(format!("{} is no part of a backup", other.file_name().display())));
     }
     // One that is being made is locked, and is not taken from under whoever makes it.
-    if !names.is_empty() {
+    if !entries.is_empty() {
         BackupWriter::lock(RealDisk, making, machine).map_err(|error| failed(error.to_string()))?;
     }
-    fs::remove_dir_all(making).map_err(|error| failed(error.to_string()))?;
+    // File by file: what somebody else puts there meanwhile is not removed with it.
+    for entry in entries {
+        fs::remove_file(entry.path()).map_err(|error| failed(error.to_string()))?;
+    }
+    fs::remove_dir(making).map_err(|error| failed(error.to_string()))?;
     Ok(true)
 }
+
+/// Tells whether something in a folder is a file that the making of a backup leaves.
+fn is_of_a_backup(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+    is_file && name.to_str().is_some_and(is_name_of_a_snapshot)
+}
+
+/// Tells whether a name is one that a snapshot has, whole or in the making: `snapshot.new`, or
+/// `snapshot-`, sixteen digits, and one of two endings.
+fn is_name_of_a_snapshot(name: &str) -> bool {
+    let digits = name
+        .strip_prefix("snapshot-")
+        .and_then(|rest| rest.strip_suffix(".snap").or_else(|| rest.strip_suffix(".again")));
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name == DRAFT || digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_digit))
+}
+
+/// What a snapshot in the making is called.
+const DRAFT: &str = "snapshot.new";
 
 /// Reads a backup, for a cluster that begins with it. `machine` is the one before any command.
 ///
@@ -192,4 +217,20 @@ pub(crate) fn parent_of(folder: &Path) -> &Path {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a person keeps beside it is not removed as the leftover of a backup.
+    #[test]
+    fn a_file_of_somebody_else_is_no_leftover() {
+        for name in [DRAFT, "snapshot-0000000000000abc.snap", "snapshot-0000000000000abc.again"] {
+            assert!(is_name_of_a_snapshot(name), "{name}");
+        }
+        for name in ["snapshots", "snapshot-notes.txt", "snapshot-abc.snap", "snapshot-.snap", ""] {
+            assert!(!is_name_of_a_snapshot(name), "{name}");
+        }
+    }
 }

@@ -109,6 +109,8 @@ impl<M: StateMachine> Host<M> {
             }
             PartReader::Client(connection, id) => {
                 let end = part.as_ref().map(StatePart::end);
+                let bytes = part.as_ref().map_or(0, |part| part.bytes.len() as u64);
+                self.counts.snapshot_bytes_sent += bytes;
                 self.snapshots.for_clients.on_read(end, &self.settings.client_snapshots);
                 let response = part.map_or(Response::Refused(no_part(NoPart::Taking)), |part| {
                     let crc = crc32c::crc32c(&part.bytes);
