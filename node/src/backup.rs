@@ -6,6 +6,7 @@
 //! a byte of it being changed.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -155,7 +156,12 @@ fn remove_leftover<M: StateMachine + Clone>(
     }
     // File by file: what somebody else puts there meanwhile is not removed with it.
     for entry in entries {
-        fs::remove_file(entry.path()).map_err(|error| failed(error.to_string()))?;
+        match fs::remove_file(entry.path()) {
+            Ok(()) => {}
+            // Whoever locks the folder clears away what was in the making.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error.to_string())),
+        }
     }
     fs::remove_dir(making).map_err(|error| failed(error.to_string()))?;
     Ok(true)
