@@ -129,7 +129,7 @@ fn publish(making: &Path, folder: &Path) -> Result<(), BackupError> {
     let failed = |source| BackupError::NotNamed { path: making.to_owned(), source };
     // Another one may have come there meanwhile, and an empty folder would be replaced.
     if fs::symlink_metadata(folder).is_ok() {
-        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+        return Err(failed(ErrorKind::AlreadyExists.into()));
     }
     fs::rename(making, folder).map_err(failed)?;
     RealDisk.sync_dir(parent_of(folder)).map_err(failed)
