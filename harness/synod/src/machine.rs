@@ -442,7 +442,7 @@ impl Machine {
         world.ended(self.place(), Some(comeback));
     }
 
-    /// A process that cannot recover: its disk is damaged for good, or fails at the moment.
+    /// A process that cannot recover: its disk is damaged for good, fails, or has no power to read.
     fn refuse(&mut self, error: &StorageError, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.is_stranger() && is_of_another(error) {
             return self.on_refused(world, monitor);
