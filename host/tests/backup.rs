@@ -408,6 +408,27 @@ fn patience_is_that_of_the_cluster_and_each_node_is_told_of() {
     assert!(said.contains("node 1: no answer; node 2: no answer; node 3: no answer"), "{said}");
 }
 
+/// Whatever the patience, those that are up are asked beside the two that say nothing.
+#[test]
+fn a_node_that_is_down_leaves_the_others_their_share_of_a_short_patience() {
+    for patience_ms in [500, 1_000, 2_000, 4_000] {
+        let mut client = client(&SimDisk::new(2), patience_ms, 0);
+        let mut now = 0;
+        let reached = loop {
+            match client.next(Millis(now)) {
+                BackupAct::Ask { node: NEW_LEADER, .. } => break true,
+                BackupAct::Ask { within_ms, .. } => {
+                    now += within_ms;
+                    client.on_answer(Millis(now), Err("no answer".to_owned()));
+                }
+                BackupAct::Rest(until) => now = until.0,
+                BackupAct::Ended(_) => break false,
+            }
+        };
+        assert!(reached, "with {patience_ms} ms the third node is not asked");
+    }
+}
+
 #[test]
 fn a_client_that_no_node_lets_read_is_told_so_at_once() {
     let mut client = client(&SimDisk::new(2), 60_000, 0);

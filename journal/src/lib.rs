@@ -67,6 +67,7 @@ pub use recover::survey::{
 pub use snapshot::error::{
     ReadBackError, SnapshotDamaged, SnapshotError, SnapshotPart, SnapshotReadError,
 };
+pub use snapshot::folder::is_snapshot_file_name;
 pub use snapshot::format::{
     SNAPSHOT_CHUNK_BYTES, SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNK_BYTES_MIN,
     SNAPSHOT_MANIFEST_BYTES_MAX, SNAPSHOT_META_BYTES_MAX, Snapshot, SnapshotBound,

@@ -19,7 +19,7 @@ use crate::cli::StatusArgs;
 use crate::exit::Exit;
 use crate::expiry::Expiry;
 use crate::log;
-use crate::target::{Target, say};
+use crate::target::{Target, say, say_page};
 
 /// What the nodes answered, each under its number; none where one is silent.
 type Look = BTreeMap<u16, Option<Status>>;
@@ -57,7 +57,8 @@ async fn once(target: &Target, as_json: bool) -> Result<Exit, Exit> {
     }
 }
 
-/// Shows a look every so often until Ctrl-C, which ends even a look that is under way. On a
+/// Shows a look every so often until Ctrl-C, which ends even a look that is under way, or until
+/// nobody reads what is shown. On a
 /// terminal each one replaces the last; elsewhere it is lines after lines.
 async fn watch(target: &Target, as_json: bool, period: Duration) -> Result<Exit, Exit> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Exit::internal)?;
@@ -75,7 +76,10 @@ async fn watch(target: &Target, as_json: bool, period: Duration) -> Result<Exit,
             page += &format!("{difference}\n");
         }
         let page = if redraws { format!("{CLEAR}{page}") } else { page };
-        say(page.as_bytes())?;
+        // Whoever watched has seen enough, such as `head`.
+        if !say_page(page.as_bytes())? {
+            return Ok(Exit::done());
+        }
         tokio::select! {
             _ = interrupt.recv() => return Ok(Exit::interrupted()),
             () = sleep_until(due) => {}

@@ -106,6 +106,15 @@ pub(crate) fn say(bytes: &[u8]) -> Result<Exit, Exit> {
     print(bytes).map_err(|error| Exit::internal(format!("cannot print: {error}")))
 }
 
+/// Prints one of many pages. Tells whether anybody reads them still.
+pub(crate) fn say_page(bytes: &[u8]) -> Result<bool, Exit> {
+    match print(bytes) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Exit::internal(format!("cannot print: {error}"))),
+    }
+}
+
 /// Prints what came of something that was done. Where that fails it was done all the same, and
 /// whoever takes the failure for one of the deed would do it again: so the reason says both.
 pub(crate) fn tell_done(what: &str, line: &str) -> Result<Exit, Exit> {

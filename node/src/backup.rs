@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use synod_host::api::StateMachine;
-use synod_host::backup::{BackupAct, BackupClient, BackupOptions, BackupWriter};
+use synod_host::backup::{BackupAct, BackupClient, BackupOptions, try_lock};
 pub use synod_host::backup::{BackupError, BackupProgress, BackupState, ReadError, Summary};
 pub use synod_host::in_words;
-use synod_host::journal::{Disk as _, ReadOnlyDisk, RealDisk};
+use synod_host::journal::{Disk as _, ReadOnlyDisk, RealDisk, is_snapshot_file_name};
 use synod_host::paxos::NodeId;
 use synod_host::smr::client::Millis;
 use synod_host::smr::{ClientId, Opening};
@@ -68,7 +68,7 @@ pub async fn back_up<M: StateMachine + Clone>(
         return Err(BackupError::Exists(folder));
     }
     let making = making_of(&folder);
-    if remove_leftover(&making, machine.clone())? {
+    if remove_leftover(&making)? {
         on_news(BackupNews::LeftoverRemoved(making.clone()));
     }
     let name = world::name(&System);
@@ -83,14 +83,15 @@ pub async fn back_up<M: StateMachine + Clone>(
         path: making.clone(),
         patience_ms: millis(patience),
     };
-    let made =
-        run(client, BackupClient::new(options, RealDisk, machine.clone(), Millis(0)), on_news)
-            .await;
+    let made = run(client, BackupClient::new(options, RealDisk, machine, Millis(0)), on_news).await;
     match made {
         Ok(summary) => publish(&making, &folder).map(|()| summary),
         Err(error) => {
-            // It is no backup, whatever there is of it; what another attempt makes there is locked.
-            let _ = remove_leftover(&making, machine);
+            // It is no backup, whatever there is of it. What another attempt makes there is locked;
+            // and one that was not let in has made nothing.
+            if !matches!(error, BackupError::Folder(_) | BackupError::Exists(_)) {
+                let _ = remove_leftover(&making);
+            }
             Err(error)
         }
     }
@@ -136,10 +137,7 @@ fn publish(making: &Path, folder: &Path) -> Result<(), BackupError> {
 }
 
 /// Removes what an attempt left that was cut short; tells whether there was anything.
-fn remove_leftover<M: StateMachine + Clone>(
-    making: &Path,
-    machine: M,
-) -> Result<bool, BackupError> {
+fn remove_leftover(making: &Path) -> Result<bool, BackupError> {
     if fs::symlink_metadata(making).is_err() {
         return Ok(false);
     }
@@ -150,10 +148,9 @@ fn remove_leftover<M: StateMachine + Clone>(
     if let Some(other) = entries.iter().find(|entry| !is_of_a_backup(entry)) {
         return Err(failed(format!("{} is no part of a backup", other.file_name().display())));
     }
-    // One that is being made is locked, and is not taken from under whoever makes it.
-    if !entries.is_empty() {
-        BackupWriter::lock(RealDisk, making, machine).map_err(|error| failed(error.to_string()))?;
-    }
+    // One that is being made is locked, and is not taken from under whoever makes it, though nothing
+    // be in it yet.
+    try_lock(RealDisk, making).map_err(|error| failed(error.to_string()))?;
     // File by file: what somebody else puts there meanwhile is not removed with it.
     for entry in entries {
         match fs::remove_file(entry.path()) {
@@ -171,21 +168,8 @@ fn remove_leftover<M: StateMachine + Clone>(
 fn is_of_a_backup(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
     let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-    is_file && name.to_str().is_some_and(is_name_of_a_snapshot)
+    is_file && name.to_str().is_some_and(is_snapshot_file_name)
 }
-
-/// Tells whether a name is one that a snapshot has, whole or in the making: `snapshot.new`, or
-/// `snapshot-`, sixteen digits, and one of two endings.
-fn is_name_of_a_snapshot(name: &str) -> bool {
-    let digits = name
-        .strip_prefix("snapshot-")
-        .and_then(|rest| rest.strip_suffix(".snap").or_else(|| rest.strip_suffix(".again")));
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    name == DRAFT || digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_digit))
-}
-
-/// What a snapshot in the making is called.
-const DRAFT: &str = "snapshot.new";
 
 /// Reads a backup, for a cluster that begins with it. `machine` is the one before any command.
 ///
@@ -199,13 +183,12 @@ pub fn read_backup<M: StateMachine>(
     BackupState::read(ReadOnlyDisk, folder, machine)
 }
 
-/// Tells whether a folder is of snapshots alone, as that of a backup is, and of no journal.
+/// Tells whether a folder has a snapshot in it, as that of a backup has, whatever else somebody put
+/// there. A journal has none beside it: a node's snapshots have a folder of their own.
 #[must_use]
 pub fn looks_like_a_backup(folder: &Path) -> bool {
     let Ok(entries) = fs::read_dir(folder) else { return false };
-    let names: Vec<_> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    !names.is_empty() && names.iter().all(|name| name.starts_with("snapshot"))
+    entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_snapshot_file_name))
 }
 
 /// Names the folder in which another one is made.
@@ -227,16 +210,57 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
-    /// What a person keeps beside it is not removed as the leftover of a backup.
+    /// A folder of this test alone, which is removed with it.
+    struct TestFolder(PathBuf);
+
+    impl TestFolder {
+        fn new() -> Self {
+            static MADE: AtomicU32 = AtomicU32::new(0);
+            let number = MADE.fetch_add(1, Ordering::Relaxed);
+            let name = format!("synod-backup-{}-{number}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            fs::create_dir(&folder).unwrap();
+            Self(folder)
+        }
+    }
+
+    impl Drop for TestFolder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Whoever makes a backup has made the folder and written nothing yet: a second one that comes
+    /// there took the folder away, and both ended without a backup.
     #[test]
-    fn a_file_of_somebody_else_is_no_leftover() {
-        for name in [DRAFT, "snapshot-0000000000000abc.snap", "snapshot-0000000000000abc.again"] {
-            assert!(is_name_of_a_snapshot(name), "{name}");
-        }
-        for name in ["snapshots", "snapshot-notes.txt", "snapshot-abc.snap", "snapshot-.snap", ""] {
-            assert!(!is_name_of_a_snapshot(name), "{name}");
-        }
+    fn a_folder_that_another_attempt_holds_is_left_though_it_is_empty() {
+        let folder = TestFolder::new();
+        let making = folder.0.join("b.making");
+        fs::create_dir(&making).unwrap();
+        let held = RealDisk.lock_dir(&making).unwrap();
+        let refused = remove_leftover(&making).unwrap_err();
+        assert!(matches!(refused, BackupError::Leftover { .. }), "{refused}");
+        assert!(making.is_dir());
+        drop(held);
+        assert!(remove_leftover(&making).unwrap());
+        assert!(!making.exists());
+    }
+
+    #[test]
+    fn a_backup_is_known_by_its_snapshot_whatever_lies_beside_it() {
+        let folder = TestFolder::new();
+        let file = |name: &str| fs::write(folder.0.join(name), b"").unwrap();
+        file(".DS_Store");
+        assert!(!looks_like_a_backup(&folder.0));
+        file("snapshot-notes.txt");
+        assert!(!looks_like_a_backup(&folder.0));
+        file("snapshot-0000000000000abc.snap");
+        assert!(looks_like_a_backup(&folder.0));
     }
 }

@@ -150,8 +150,16 @@ impl<M: StateMachine + Clone, D: Disk> BackupClient<M, D> {
                 RequestBody::FetchSnapshot { covers, of, offset }
             }
         };
-        let within_ms = ANSWER_MS_MAX.min(self.options.patience_ms - silent_ms);
+        let within_ms = self.answer_ms_max().min(self.options.patience_ms - silent_ms);
         BackupAct::Ask { node: self.node(), body, within_ms }
+    }
+
+    /// Returns how long one answer is waited for: each node has its turn within the patience of all,
+    /// so that one that is down does not use up a short one.
+    fn answer_ms_max(&self) -> u64 {
+        // The waits between two questions take a share, too.
+        let shares = self.options.nodes.len() as u64 + 1;
+        ANSWER_MS_MAX.min((self.options.patience_ms / shares).max(ANSWER_MS_MIN))
     }
 
     /// Takes what the node that was asked has answered, or why it has not.
@@ -359,6 +367,9 @@ pub const NODE_PATIENCE_MS_MAX: u64 = 20_000;
 
 /// How long one answer is waited for.
 const ANSWER_MS_MAX: u64 = 2_000;
+
+/// How long it is waited for at least, however short the patience of all nodes is.
+const ANSWER_MS_MIN: u64 = 50;
 
 /// How long to wait at first after an answer that brought nothing.
 const BACKOFF_MS: u64 = 10;

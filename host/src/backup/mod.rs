@@ -23,7 +23,7 @@ pub use client::{
     TRIES_MAX,
 };
 pub use state::{BackupState, BeginError};
-pub use writer::{BackupStep, BackupWriter};
+pub use writer::{BackupStep, BackupWriter, try_lock};
 
 /// What a backup holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use synod_journal::{Disk, OpenError, SnapshotOptions};
+use synod_journal::{Disk, OpenError, SnapshotOptions, SnapshotStore};
 use synod_paxos::Slot;
 use synod_smr::wire::StateDescription;
 use synod_smr::{SessionLimits, StateMachine, StatePart};
@@ -48,20 +48,6 @@ impl<M: StateMachine + Clone, D: Disk> BackupWriter<M, D> {
         Ok(Self { work, path: path.to_owned(), cluster: cluster.to_owned() })
     }
 
-    /// Finds out whether nobody else writes into the folder of a backup in the making.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot be written to.
-    pub fn lock(disk: D, path: &Path, machine: M) -> Result<(), OpenError> {
-        let store = SnapshotOptions::new(b"");
-        match SnapshotWork::open(disk, path, &store, (machine, SessionLimits::default())) {
-            // Whose it is does not matter: it is to be removed.
-            Ok(_) | Err(OpenError::OtherIdentity { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Takes the next part, or the first one of another snapshot; waits for the disk.
     ///
     /// # Errors
@@ -78,5 +64,18 @@ impl<M: StateMachine + Clone, D: Disk> BackupWriter<M, D> {
             }
             Err(reason) => Err(BackupError::NotKept { path: self.path.clone(), reason }),
         }
+    }
+}
+
+/// Finds out whether nobody else writes into the folder of a backup in the making.
+///
+/// # Errors
+///
+/// Why it cannot be written to.
+pub fn try_lock<D: Disk>(disk: D, path: &Path) -> Result<(), OpenError> {
+    match SnapshotStore::open(disk, path, &SnapshotOptions::new(b"")) {
+        // Whose it is does not matter: it is to be removed.
+        Ok(_) | Err(OpenError::OtherIdentity { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -68,6 +68,18 @@ impl<D: Disk> Folder<D> {
     }
 }
 
+/// Tells whether a file in the directory of a [`SnapshotStore`](crate::SnapshotStore) has a name
+/// that the store gives: of a snapshot, or of one in the making.
+///
+/// ```
+/// assert!(synod_journal::is_snapshot_file_name("snapshot-0000000000000abc.snap"));
+/// assert!(!synod_journal::is_snapshot_file_name("snapshot-notes.txt"));
+/// ```
+#[must_use]
+pub fn is_snapshot_file_name(found: &str) -> bool {
+    is_draft(found) || bound_of(found).is_some() || again_of(found).is_some()
+}
+
 /// Tells whether a name is that of the snapshot in the making.
 pub(crate) fn is_draft(found: &str) -> bool {
     found == DRAFT_NAME
@@ -110,5 +122,18 @@ mod tests {
             assert_eq!((bound_of(other), again_of(other)), (None, None), "{other}");
         }
         assert_eq!(bound_of("snapshot-0000000000000abc.again"), None);
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_has_no_name_of_the_store() {
+        for ours in
+            [DRAFT_NAME, "snapshot-0000000000000abc.snap", "snapshot-0000000000000abc.again"]
+        {
+            assert!(is_snapshot_file_name(ours), "{ours}");
+        }
+        for other in ["snapshots", "snapshot-notes.txt", "snapshot-abc.snap", "snapshot-.snap", ""]
+        {
+            assert!(!is_snapshot_file_name(other), "{other}");
+        }
     }
 }

@@ -2,19 +2,21 @@
 //!
 //! It reads one short request from each connection, answers it and closes. There are three paths,
 //! no body and no second request, so a library for HTTP would be larger than what it is needed for.
-//! The claims kept true: the loop is never waited for; and whatever is sent here, no more than
+//! The claims kept true: the loop is never waited for; whatever is sent here, no more than
 //! [`CONNECTIONS_MAX`] connections are held, each for [`CONNECTION_MAX`] at most, with at most
-//! [`REQUEST_BYTES_MAX`] bytes of each.
+//! [`REQUEST_BYTES_MAX`] bytes of each; and no others keep a probe waiting.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::board::Board;
@@ -25,12 +27,21 @@ use super::{health, page};
 pub(crate) struct MetricsServer {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl MetricsServer {
     /// Serves on a port that is held.
     pub(crate) fn start(listener: TcpListener, board: Arc<Board>) -> io::Result<Self> {
+        Self::start_with(listener, board, CONNECTION_MAX)
+    }
+
+    /// Serves, and holds a connection for that long at most.
+    fn start_with(
+        listener: TcpListener,
+        board: Arc<Board>,
+        held_max: Duration,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -38,7 +49,7 @@ impl MetricsServer {
         let run = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(listener, board) => {}
+                    () = serve(listener, board, held_max) => {}
                     _ = stopped => {}
                 }
             });
@@ -63,22 +74,27 @@ impl Drop for MetricsServer {
     }
 }
 
-async fn serve(listener: TcpListener, board: Arc<Board>) {
+async fn serve(listener: TcpListener, board: Arc<Board>, held_max: Duration) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "metrics are not served"),
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut held: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
-        // Who finds no place waits with the system, which has a bound for those, too.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                held.retain(|connection| !connection.is_finished());
+                // A request takes a moment, so whoever has had a place for longest says nothing.
+                if held.len() == CONNECTIONS_MAX
+                    && let Some(oldest) = held.pop_front()
+                {
+                    oldest.abort();
+                    let _ = oldest.await;
+                }
                 let board = Arc::clone(&board);
-                tokio::spawn(async move {
-                    let _ = timeout(CONNECTION_MAX, converse(stream, &board)).await;
-                    drop(place);
-                });
+                held.push_back(tokio::spawn(async move {
+                    let _ = timeout(held_max, converse(stream, &board)).await;
+                }));
             }
             // The process has no descriptor left, or the caller is gone already.
             Err(_) => sleep(ACCEPT_AGAIN).await,
