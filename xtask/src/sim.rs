@@ -2,7 +2,10 @@
 //!
 //! What a run does is left to `synod-sim`. Flags are checked before the build, so that a typing
 //! error costs no minute. With `--agree` the same seeds run in both profiles, and the claim that a
-//! seed is the same run in every build is held against their trace hashes.
+//! seed is the same run in every build is held against their trace hashes. With `--profiled` the
+//! compiler knows which way the simulator mostly goes.
+
+mod profiled;
 
 use std::ffi::OsString;
 
@@ -15,13 +18,19 @@ use crate::workspace::target_dir;
 
 /// The verb.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
-    let (flags, agree) = flags(arguments)?;
-    build(RELEASE)?;
-    if agree {
-        build(DEV)?;
-        return agreement(&flags);
+    let Asked { flags, build: wanted } = asked(arguments)?;
+    match wanted {
+        Build::Release => {
+            build(RELEASE)?;
+            simulator(RELEASE).args(&flags).become_it()
+        }
+        Build::ReleaseAndDev => {
+            build(RELEASE)?;
+            build(DEV)?;
+            agreement(&flags)
+        }
+        Build::Profiled => profiled::simulator()?.args(&flags).become_it(),
     }
-    simulator(RELEASE).args(&flags).become_it()
 }
 
 /// Runs the same seeds in both profiles, and compares what they print of their traces.
@@ -58,29 +67,51 @@ pub(crate) fn simulator(profile: Profile) -> Step {
     Step::new(target_dir().join(profile.folder).join(name))
 }
 
-/// Checks the flags, takes out the one that is ours, and gives the others as the simulator takes
+/// What a command line asks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What the simulator is told.
+    pub(crate) flags: Vec<OsString>,
+    build: Build,
+}
+
+/// Which builds of the simulator run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Build {
+    Release,
+    /// Both, one after the other, to compare what they do.
+    ReleaseAndDev,
+    /// One that knows which way it mostly goes.
+    Profiled,
+}
+
+/// Checks the flags, takes out those that are ours, and gives the others as the simulator takes
 /// them.
-pub(crate) fn flags(arguments: &mut lexopt::Parser) -> Result<(Vec<OsString>, bool), Failure> {
-    let (mut flags, mut agree) = (Vec::new(), false);
+pub(crate) fn asked(arguments: &mut lexopt::Parser) -> Result<Asked, Failure> {
+    let (mut flags, mut build) = (Vec::new(), Build::Release);
     while let Some(argument) = arguments.next()? {
         let Arg::Long(name) = argument else { return Err(argument.unexpected().into()) };
         let name = name.to_owned();
-        if name == "agree" {
-            agree = true;
+        if let Some((_, ours)) = BUILDS.iter().find(|(flag, _)| *flag == name) {
+            if build != Build::Release && build != *ours {
+                let reason = "sim takes --agree or --profiled, not both".into();
+                return Err(Failure::Usage(reason));
+            }
+            build = *ours;
         } else if SWITCHES.contains(&name.as_str()) {
             flags.push(format!("--{name}").into());
         } else if VALUES.contains(&name.as_str()) {
             let value = arguments.value()?;
             flags.extend([format!("--{name}").into(), value]);
         } else {
-            let known: Vec<String> =
-                VALUES.iter().chain(SWITCHES).map(|flag| format!("--{flag}")).collect();
-            let known = known.join(" ");
-            let reason = format!("unknown flag --{name}; sim takes {known} --agree");
+            let ours = BUILDS.iter().map(|(flag, _)| flag);
+            let known = VALUES.iter().chain(SWITCHES).chain(ours);
+            let known: Vec<String> = known.map(|flag| format!("--{flag}")).collect();
+            let reason = format!("unknown flag --{name}; sim takes {}", known.join(" "));
             return Err(Failure::Usage(reason));
         }
     }
-    Ok((flags, agree))
+    Ok(Asked { flags, build })
 }
 
 /// How the simulator is built.
@@ -114,7 +145,10 @@ const VALUES: &[&str] = &[
     "summary-dir",
 ];
 
-/// Those that take none.
+/// Those that choose the build.
+const BUILDS: &[(&str, Build)] = &[("agree", Build::ReleaseAndDev), ("profiled", Build::Profiled)];
+
+/// Those of the simulator that take none.
 const SWITCHES: &[&str] =
     &["twice", "all-points", "points", "outside", "shrink", "log", "transcript", "help"];
 
@@ -127,21 +161,33 @@ mod tests {
 
     use super::*;
 
-    fn read(arguments: &[&str]) -> Result<(Vec<OsString>, bool), Failure> {
-        flags(&mut lexopt::Parser::from_args(arguments))
+    fn read(arguments: &[&str]) -> Result<Asked, Failure> {
+        asked(&mut lexopt::Parser::from_args(arguments))
     }
 
     #[test]
     fn flags_reach_the_simulator_as_they_were_meant() {
-        let (passed, agree) = read(&["--seeds=7", "--twice", "--agree"]).unwrap();
-        assert_eq!(passed, ["--seeds", "7", "--twice"]);
-        assert!(agree);
+        let read = read(&["--seeds=7", "--twice", "--agree"]).unwrap();
+        assert_eq!(read.flags, ["--seeds", "7", "--twice"]);
+        assert_eq!(read.build, Build::ReleaseAndDev);
+    }
+
+    #[test]
+    fn a_build_by_counts_is_asked_for_alone() {
+        assert_eq!(read(&["--profiled", "--profiled"]).unwrap().build, Build::Profiled);
+        assert_eq!(read(&[]).unwrap().build, Build::Release);
+        for both in [["--profiled", "--agree"], ["--agree", "--profiled"]] {
+            let failure = read(&both).unwrap_err();
+            assert_eq!(failure.exit_code(), crate::outcome::USAGE);
+            assert!(failure.to_string().contains("not both"), "{failure}");
+        }
     }
 
     #[test]
     fn a_wrong_flag_is_named_before_anything_is_built() {
         for (wrong, named) in [
             (&["--sed", "7"][..], "unknown flag --sed; sim takes --seeds"),
+            (&["--sed"], "--agree --profiled"),
             (&["--seed"], "--seed"),
             (&["stray"], "stray"),
         ] {

@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         "test" => try_tests(&test::plan_test(arguments)?)?,
         "loom" => try_tests(&test::plan_loom(arguments)?)?,
         "model" => try_tests(&test::plan_model(arguments)?)?,
-        "sim" => try_simulator(&sim::flags(arguments)?.0)?,
+        "sim" => try_simulator(&sim::asked(arguments)?.flags)?,
         "chaos" => try_chaos(&chaos::chaos_flags(arguments)?)?,
         other => return Err(Failure::Usage(format!("`{other}` is no way to catch a mutant"))),
     };
