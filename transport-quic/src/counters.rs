@@ -28,9 +28,9 @@ pub enum Count {
     DroppedTooLong,
     /// Datagrams that arrived while the inbox was full.
     DroppedDatagramsIn,
-    /// Frames delivered to the inbox.
+    /// Frames and datagrams delivered to the inbox.
     FramesIn,
-    /// Frames taken into a queue.
+    /// Frames and datagrams taken into a queue.
     FramesOut,
     /// Certificates of the other end that were verified, well or badly.
     Verifications,

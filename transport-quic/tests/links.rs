@@ -117,6 +117,8 @@ async fn datagrams_pass_and_are_dropped_rather_than_waited_for() {
     assert_eq!(one.handle.send_datagram(PeerId(2), numbered(5, 1100)), Sent::Queued);
     let expected = PeerEvent::Datagram { peer: PeerId(1), bytes: numbered(5, 1100) };
     assert_eq!(two.next().await, expected);
+    assert_eq!(one.handle.counters().count(Count::FramesOut), 1);
+    assert_eq!(two.handle.counters().count(Count::FramesIn), 1);
     // Within one turn of the owner nothing leaves, so the buffer fills and the next is dropped.
     let taken = (0..10_000)
         .take_while(|index| {

@@ -179,8 +179,9 @@ impl Deliveries {
         let length = bytes.len();
         let event = PeerEvent::Datagram { peer: self.peer, bytes };
         // It may be lost anyway, so nobody waits for a place for it.
-        if gate.open && !self.outlet.try_send(event, length) {
-            self.counters.add(Count::DroppedDatagramsIn);
+        if gate.open {
+            let is_taken = self.outlet.try_send(event, length);
+            self.counters.add(if is_taken { Count::FramesIn } else { Count::DroppedDatagramsIn });
         }
     }
 }
