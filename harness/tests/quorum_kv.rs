@@ -36,7 +36,11 @@ impl Scratch {
     fn chaos(&self, description: &Path, flags: &[&str]) -> Output {
         let mut command = Command::new(HARNESS);
         command.arg("chaos").arg("--system").arg(description).args(["--binary", STORE]);
-        command.args(["--workload", "registers", "--runs-dir"]).arg(self.0.join("runs"));
+        command.arg("--runs-dir").arg(self.0.join("runs"));
+        // A scenario says itself what clients do.
+        if !flags.contains(&"--scenario") {
+            command.args(["--workload", "registers"]);
+        }
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.args(flags).output().unwrap()
     }
@@ -112,6 +116,36 @@ fn the_sound_store_passes_what_the_others_fail_and_the_pipes_tell_what_they_did(
     assert_eq!(status.code(), Some(64), "{words}");
     let why = "cannot do `reorder` of fault 1: it does not exist on tcp";
     assert!(words.contains(why), "{words}");
+}
+
+/// One build keeps what the other has stored, and one does not look for it: who runs both, one after
+/// the other, hears of the second. Without a newer build the scenario is refused by name.
+#[test]
+fn an_upgrade_that_forgets_is_found_and_one_that_does_not_passes() {
+    if !has_python() {
+        return;
+    }
+    let scratch = Scratch::new("upgrade");
+    let scenario = Path::new(STORE).join("at-once.toml");
+    let description = Path::new(STORE).join("upgrade.toml");
+    let run = |description: &Path| {
+        let output = scratch.chaos(description, &["--scenario", scenario.to_str().unwrap()]);
+        let out = format!("{}{}", text_of(output.stdout), text_of(output.stderr));
+        (output.status.code(), out)
+    };
+    let (code, out) = run(&description);
+    assert_eq!(code, Some(1), "{out}");
+    let told = std::fs::read_to_string(scratch.0.join("runs/latest/report.json")).unwrap();
+    assert!(told.contains("started as the newer build"), "{told}");
+    let text = std::fs::read_to_string(&description).unwrap();
+    let sound = scratch.0.join("sound-upgrade.toml");
+    std::fs::write(&sound, text.replace("other-log", "none")).unwrap();
+    let (code, out) = run(&sound);
+    assert_eq!(code, Some(0), "{out}");
+    let (code, out) = run(&Path::new(STORE).join("sound.toml"));
+    assert_eq!(code, Some(64), "{out}");
+    let why = "cannot do `upgrade` of fault 1: its nodes have one build";
+    assert!(out.contains(why) && out.contains("`upgraded`"), "{out}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ leader in `status`. What is stored is in a file, and synced, before it is acknow
   ack-alone      a write is acknowledged when the node's own replica has it
   no-write-back  a read answers with the newest value that it found, and does not store it
   late-sync      what is stored is acknowledged at once, and synced once a second
+  other-log      what an older build has stored is not looked for
 """
 
 import argparse
@@ -27,18 +28,19 @@ BEAT_S = 0.1
 FRESH_S = 0.5
 SPREAD_S = 1.0
 LATE_S = 1.0
-BUGS = ["none", "ack-alone", "no-write-back", "late-sync"]
+BUGS = ["none", "ack-alone", "no-write-back", "late-sync", "other-log"]
 NOTHING = [[0, 0, 0], None]
 
 
 class Replica:
     """What is stored here: for each key a stamp and a value."""
 
-    def __init__(self, folder, syncs_late):
+    def __init__(self, folder, bug):
         os.makedirs(folder, exist_ok=True)
         self.entries, self.digest = {}, 0
-        self.syncs_late = syncs_late
-        self.log = os.open(os.path.join(folder, "log.jsonl"), os.O_RDWR | os.O_CREAT, 0o600)
+        self.syncs_late = bug == "late-sync"
+        name = "log-2.jsonl" if bug == "other-log" else "log.jsonl"
+        self.log = os.open(os.path.join(folder, name), os.O_RDWR | os.O_CREAT, 0o600)
         with open(self.log, "rb", closefd=False) as log:
             whole = sum(map(len, self.load(log)))
         # What follows was never synced, and so never acknowledged: a power loss tore it.
@@ -92,7 +94,7 @@ def fingerprint(key, stamp):
 class Node:
     def __init__(self, options):
         self.number, self.bug = options.id, options.bug
-        self.replica = Replica(options.data, self.bug == "late-sync")
+        self.replica = Replica(options.data, self.bug)
         self.peers = {number: Caller(a) for number, a in addresses(options.peer).items()}
         self.heard = dict.fromkeys(self.peers, 0.0)
         self.spread_at = dict.fromkeys(self.peers, 0.0)

@@ -38,6 +38,10 @@ pub enum Action {
     Pause,
     /// Asks nodes to hand over and end, as an operator does; they are started again at the end.
     Retire,
+    /// Asks nodes to hand over and end; they are started again as their newer build.
+    Upgrade,
+    /// Asks nodes to hand over and end; they are started again as their first build.
+    Downgrade,
     /// Lets clocks run fast or slow.
     ClockRate {
         /// By how many parts of a million they are fast, or slow.
@@ -106,6 +110,8 @@ impl Action {
             Self::PowerLoss => "power-loss",
             Self::Pause => "pause",
             Self::Retire => "retire",
+            Self::Upgrade => "upgrade",
+            Self::Downgrade => "downgrade",
             Self::ClockRate { .. } => "clock-rate",
             Self::ClockJump { .. } => "clock-jump",
             Self::Disk(_) => "disk",
@@ -129,6 +135,8 @@ impl Action {
             Self::PowerLoss => "a machine loses its power: what was not synced is gone",
             Self::Pause => "a process stands still, and does not know",
             Self::Retire => "a process is asked to end, as an operator does",
+            Self::Upgrade => "a process is asked to end, and started again as a newer build",
+            Self::Downgrade => "a process is asked to end, and started again as its first build",
             Self::ClockRate { .. } => "a clock runs fast or slow",
             Self::ClockJump { .. } => "a clock jumps ahead, as after a suspend",
             Self::Disk(disk) => disk.does(),
@@ -146,6 +154,8 @@ impl Action {
             | Self::PowerLoss
             | Self::Pause
             | Self::Retire
+            | Self::Upgrade
+            | Self::Downgrade
             | Self::ClockRate { .. }
             | Self::ClockJump { .. }
             | Self::Disk(_) => false,
@@ -161,7 +171,13 @@ impl Action {
     /// Tells whether its targets are not started while it lasts.
     #[must_use]
     pub const fn keeps_down(&self) -> bool {
-        matches!(self, Self::Kill | Self::PowerLoss | Self::Retire)
+        matches!(self, Self::Kill | Self::PowerLoss) || self.retires()
+    }
+
+    /// Tells whether it asks its targets to hand over and end.
+    #[must_use]
+    pub const fn retires(&self) -> bool {
+        matches!(self, Self::Retire | Self::Upgrade | Self::Downgrade)
     }
 
     /// Tells whether a node that it happens to is lost to its cluster.
@@ -198,6 +214,8 @@ impl Action {
             | Self::PowerLoss
             | Self::Pause
             | Self::Retire
+            | Self::Upgrade
+            | Self::Downgrade
             | Self::Disk(_) => false,
         }
     }
@@ -206,7 +224,7 @@ impl Action {
     #[must_use]
     pub const fn takes_time(&self) -> bool {
         match self {
-            Self::Kill | Self::PowerLoss | Self::Retire => false,
+            Self::Kill | Self::PowerLoss | Self::Retire | Self::Upgrade | Self::Downgrade => false,
             Self::Disk(fault) => fault.takes_time(),
             Self::Isolate
             | Self::Mute
@@ -238,7 +256,9 @@ impl Action {
             | Self::DisturbInbound(_)
             | Self::Kill
             | Self::Pause
-            | Self::Retire => false,
+            | Self::Retire
+            | Self::Upgrade
+            | Self::Downgrade => false,
         }
     }
 }
@@ -360,9 +380,14 @@ impl fmt::Display for Action {
             Self::ClockRate { ppm } => write!(formatter, "clock off by {ppm} parts in a million"),
             Self::ClockJump { ms } => write!(formatter, "clock jumps {ms}"),
             Self::Disk(fault) => write!(formatter, "disk: {fault}"),
-            Self::Isolate | Self::Mute | Self::Deafen | Self::Kill | Self::Pause | Self::Retire => {
-                formatter.write_str(self.name())
-            }
+            Self::Isolate
+            | Self::Mute
+            | Self::Deafen
+            | Self::Kill
+            | Self::Pause
+            | Self::Retire
+            | Self::Upgrade
+            | Self::Downgrade => formatter.write_str(self.name()),
         }
     }
 }

@@ -127,6 +127,8 @@ fn actions() -> Vec<(Action, Target)> {
         (Action::Kill, Target::Leader),
         (Action::Pause, Target::Leader),
         (Action::Retire, Target::Leader),
+        (Action::Upgrade, one.clone()),
+        (Action::Downgrade, one.clone()),
         (Action::PowerLoss, Target::All),
         (Action::ClockRate { ppm: 100_000 }, one.clone()),
         (Action::ClockJump { ms: Millis(5_000) }, one.clone()),
@@ -250,7 +252,7 @@ mod tests {
     }
 
     /// How many actions there are.
-    const ACTIONS: usize = 14;
+    const ACTIONS: usize = 16;
 
     /// How many ways a disk has to misbehave.
     const DISKS: usize = 12;

@@ -305,6 +305,8 @@ impl PlannedFault {
             | Action::Disturb(_)
             | Action::DisturbInbound(_)
             | Action::Retire
+            | Action::Upgrade
+            | Action::Downgrade
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
             | Action::Disk(_) => false,

@@ -268,6 +268,8 @@ fn check_action(action: &Action) -> Result<(), Wrong> {
         | Action::PowerLoss
         | Action::Pause
         | Action::Retire
+        | Action::Upgrade
+        | Action::Downgrade
         | Action::Disk(_) => Ok(()),
     }
 }

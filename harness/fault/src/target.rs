@@ -149,6 +149,8 @@ impl ResolvedTarget {
             | Action::PowerLoss
             | Action::Pause
             | Action::Retire
+            | Action::Upgrade
+            | Action::Downgrade
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
             | Action::Disk(_) => Self { detail: named(&hit), nodes: hit, rules: BTreeMap::new() },

@@ -60,6 +60,8 @@ pub struct Abilities {
     pub leaders: bool,
     /// Whether its clients can ask one node alone, whoever leads.
     pub pins: bool,
+    /// Whether its nodes have a newer build.
+    pub builds: bool,
 }
 
 /// How far a world has disks in its hands.
@@ -112,6 +114,7 @@ impl Abilities {
         transports: Transports { peer: crate::Transport::Udp, client: crate::Transport::Udp },
         leaders: true,
         pins: true,
+        builds: false,
     };
 
     /// Returns what can be done to real processes whose ports speak this, and whose clients are not
@@ -120,8 +123,8 @@ impl Abilities {
     pub const fn live(transports: Transports) -> Self {
         let (name, nodes_max) = ("a live run", LIVE_NODES_MAX);
         let (disks, leaders) = (DiskReach::None, true);
-        let (power, clocks, pins) = (false, false, false);
-        Self { name, nodes_max, power, clocks, disks, transports, leaders, pins }
+        let (power, clocks, pins, builds) = (false, false, false, false);
+        Self { name, nodes_max, power, clocks, disks, transports, leaders, pins, builds }
     }
 
     /// Returns what can be done where nobody tells who leads.
@@ -140,6 +143,12 @@ impl Abilities {
     #[must_use]
     pub const fn with_pins(self, pins: bool) -> Self {
         Self { pins, ..self }
+    }
+
+    /// Returns what can be done where nodes have a newer build, or have none.
+    #[must_use]
+    pub const fn with_builds(self, builds: bool) -> Self {
+        Self { builds, ..self }
     }
 
     /// Says whether a scenario is one for this system, if it names any.
@@ -195,6 +204,7 @@ impl Abilities {
         let name = fault.action.name();
         match &fault.action {
             Action::PowerLoss if !self.power => Err(self.refused(name, POWER)),
+            Action::Upgrade | Action::Downgrade if !self.builds => Err(self.refused(name, BUILDS)),
             Action::ClockRate { .. } | Action::ClockJump { .. } if !self.clocks => {
                 Err(self.refused(name, CLOCKS))
             }
@@ -218,6 +228,8 @@ impl Abilities {
             | Action::PowerLoss
             | Action::Pause
             | Action::Retire
+            | Action::Upgrade
+            | Action::Downgrade
             | Action::ClockRate { .. }
             | Action::ClockJump { .. }
             | Action::Disk(_) => Ok(()),
@@ -265,6 +277,9 @@ const LEADERS: &str = "it begins by who leads, or hits who leads, and the descri
     way to know that; give it `who_leads`, or aim at a node";
 const SYNCS: &str = "a real disk takes the time that it takes; leave it out, use `slow` of `disk`, \
     or run the scenario in the simulator";
+
+const BUILDS: &str = "its nodes have one build; run real processes, and name the command of the \
+    newer one as `upgraded` in the description of the system";
 
 const PINS: &str = "the description of the system has no `pins`, so its bridge may ask whoever \
     leads; leave it out, or run the scenario in the simulator";

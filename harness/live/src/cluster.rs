@@ -55,6 +55,8 @@ pub struct NodeSpec {
     pub id: NodeId,
     /// Its command.
     pub launch: CommandLine,
+    /// That of its newer build, if it has one.
+    pub upgraded: Option<CommandLine>,
     /// The variables that are set for it beside those of the harness.
     pub variables: Vec<(OsString, OsString)>,
     /// The folder for its logs, which exists.
@@ -110,6 +112,8 @@ struct Node {
 #[derive(Debug, Default)]
 struct State {
     process: Option<Process>,
+    /// Whether it is started as its newer build.
+    is_upgraded: bool,
     /// Why the process is about to end, where somebody asked for it.
     asked: Option<&'static str>,
     /// What faults let fail on its disk, for which it may end by itself.
@@ -177,7 +181,8 @@ impl Cluster {
         }
         // The lock is held until the process is kept: two starts at once would make two of one
         // node.
-        let CommandLine { program, arguments } = &node.spec.launch;
+        let upgraded = node.spec.upgraded.as_ref().filter(|_| state.is_upgraded);
+        let CommandLine { program, arguments } = upgraded.unwrap_or(&node.spec.launch);
         let mut command = self.guard.command(program, arguments, self.limits);
         command.envs([self.mark.variable(Owner::Node(id))]);
         command.envs(node.spec.variables.iter().map(|(name, value)| (name, value)));
@@ -192,6 +197,16 @@ impl Cluster {
         (state.asked, state.last_end) = (None, None);
         state.disk.on_start(node.failed_calls(), log_bytes);
         state.process = Some(process);
+        Ok(())
+    }
+
+    /// Has a node be its newer build, or its first one, from its next start on.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::NoSuchNode`].
+    pub fn choose_build(&self, id: NodeId, upgraded: bool) -> Result<(), ClusterError> {
+        self.node(id)?.lock().is_upgraded = upgraded;
         Ok(())
     }
 

@@ -122,6 +122,7 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::NoPortToAsk => "ready".to_owned(),
         SystemError::AnnouncedPacket => "transport".to_owned(),
         SystemError::NoServe => "serve".to_owned(),
+        SystemError::UpgradedAlone => "upgraded".to_owned(),
         SystemError::NoAddress { address } => format!("\"{address}\""),
         SystemError::EngineAlone | SystemError::NamelessFault => "[[engine]]".to_owned(),
         SystemError::LeaderTwice { .. } => "who_leads".to_owned(),
@@ -177,6 +178,7 @@ serve = [
     "{binary}", "{client-listen}", "{here}", # a comment between words
     { per_peer = ["--peer", "{peer}={address}"] },
 ]
+upgraded = ["{here}/newer", "{client-listen}"]
 bridge = ["python3", "{here}/bridge.py", { per_node = ["{address}"] }]
 audit = ["{binary}", "audit", "{run}"]
 transport = { peer = "tcp", client = "tcp" }
@@ -231,14 +233,14 @@ node = ["rmdir", "{data}"]
             (
                 "crash_patterns = [",
                 "crashpatterns = [",
-                "line 15: there is no `crashpatterns`; did you mean `crash_patterns`? There are ",
+                "line 16: there is no `crashpatterns`; did you mean `crash_patterns`? There are ",
             ),
-            ("[env.serve]", "[env.server]", "line 18: there is no `server`; did you mean `serve`?"),
-            ("ok = 50", "okay = 50", "line 23: there is no `okay`; did you mean `ok`?"),
+            ("[env.serve]", "[env.server]", "line 19: there is no `server`; did you mean `serve`?"),
+            ("ok = 50", "okay = 50", "line 24: there is no `okay`; did you mean `ok`?"),
             (
                 "http = \"/health\"",
                 "htpp = \"/health\"",
-                "line 14: there is no `htpp`; did you mean `http`?",
+                "line 15: there is no `htpp`; did you mean `http`?",
             ),
         ] {
             let told = refused("mine.toml", &WHOLE.replacen(from, to, 1));
@@ -259,24 +261,24 @@ node = ["rmdir", "{data}"]
                 "{client-port}",
                 "line 7: `{client-port}` names `client-port`, which this command does not have; ",
             ),
-            ("n{node}", "{runs}", "line 19: `{runs}` names `runs`"),
+            ("n{node}", "{runs}", "line 20: `{runs}` names `runs`"),
             ("n{node}", "{run}", "`{run}` names `run`, which this command does not have"),
             ("\"init\", \"{dir}\"", "\"init\", \"{dir\"", "line 4: `{dir` opens a gap"),
-            ("peer = \"tcp\"", "peer = \"sctp\"", "line 12: there is no transport `sctp`"),
+            ("peer = \"tcp\"", "peer = \"sctp\"", "line 13: there is no transport `sctp`"),
             (
                 "client = \"tcp\"",
                 "client = \"udp\"",
-                "line 14: `ready` asks the port for clients by TCP",
+                "line 15: `ready` asks the port for clients by TCP",
             ),
             ("\"{node}\"]", "7]", "line 5: a word of a command is a text in quotes, or "),
             ("{run}/shared", "{data}", "`{data}` names `data`, which this command does not have"),
-            ("-INT\", \"{pid}", "-INT\", \"{ip}", "line 31: `{ip}` names `ip`, which this command"),
+            ("-INT\", \"{pid}", "-INT\", \"{ip}", "line 32: `{ip}` names `ip`, which this command"),
             (
                 "[\"mkdir\", \"{data}\"]",
                 "[{ per_node = [\"{address}\"] }]",
-                "line 25: `setup` repeats words for each node, and runs where no node has an addr",
+                "line 26: `setup` repeats words for each node, and runs where no node has an addr",
             ),
-            ("[teardown]\nnode", "[teardown]\nnodes", "line 34: there is no `nodes`; did you mean"),
+            ("[teardown]\nnode", "[teardown]\nnodes", "line 35: there is no `nodes`; did you mean"),
             (
                 "\"{dir}\", \"{nodes}\"",
                 "{ per_node = [\"{address}\"] }",
@@ -285,10 +287,10 @@ node = ["rmdir", "{data}"]
             (
                 "\"audit\", \"{run}\"",
                 "{ per_peer = [\"{address}\"] }",
-                "line 11: `audit` repeats words for each node, and runs where no node has an add",
+                "line 12: `audit` repeats words for each node, and runs where no node has an add",
             ),
             (BRIDGE, "", "nothing speaks for the clients; give either `bridge`, or a ready client"),
-            (BRIDGE, "bridge = \"x\"", "line 10: found string \"x\", wanted a list"),
+            (BRIDGE, "bridge = \"x\"", "line 11: found string \"x\", wanted a list"),
         ] {
             assert_ne!(WHOLE.replacen(from, to, 1), WHOLE, "{from}");
             let told = refused("mine.toml", &WHOLE.replacen(from, to, 1));

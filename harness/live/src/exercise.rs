@@ -95,7 +95,9 @@ fn spares_most(fault: &PlannedFault, plan: &Scenario) -> bool {
         | FaultAction::Kill
         | FaultAction::PowerLoss
         | FaultAction::Pause
-        | FaultAction::Retire => true,
+        | FaultAction::Retire
+        | FaultAction::Upgrade
+        | FaultAction::Downgrade => true,
         FaultAction::Mute
         | FaultAction::Deafen
         | FaultAction::Partition(_)

@@ -218,7 +218,7 @@ impl Injection<'_> {
         let Some((on, start_ns)) = self.open.remove(&fault) else { return Ok(()) };
         let Injector { plan, stage, record, happened, .. } = self.injector;
         let (cluster, planned) = (&stage.cluster, &plan.faults[fault.0 as usize]);
-        if planned.action == Action::Retire {
+        if planned.action.retires() {
             // Who has not ended by then will not: a node that stays cannot be started again.
             let nodes: Vec<NodeId> = on.nodes.iter().copied().collect();
             cluster.kill(&nodes, LATE).await?;

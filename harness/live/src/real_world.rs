@@ -229,7 +229,9 @@ impl<'a> RealWorld<'a> {
                 let end = cluster.last_end(*node);
                 witness.refute_kill(*node, victim, end, &cluster.kin(*node))
             }
-            Action::Retire => witness.refute_end(*node, &victim.held, &cluster.kin(*node)),
+            Action::Retire | Action::Upgrade | Action::Downgrade => {
+                witness.refute_end(*node, &victim.held, &cluster.kin(*node))
+            }
             // What was killed beside the pause does not stand.
             Action::Pause if self.is_down_by_others(*node) => None,
             Action::Pause => witness.refute_pause(*node, &victim.held, &cluster.kin(*node)),
@@ -253,6 +255,10 @@ impl<'a> RealWorld<'a> {
             Action::Kill => Ok(self.cluster.begin_kill(&[node], KILLED)? > 0),
             Action::PowerLoss => Ok(self.cluster.begin_kill(&[node], WITHOUT_POWER)? > 0),
             Action::Retire => Ok(self.cluster.begin_retire(&[node], RETIRED)? > 0),
+            Action::Upgrade | Action::Downgrade => {
+                self.cluster.choose_build(node, *action == Action::Upgrade)?;
+                Ok(self.cluster.begin_retire(&[node], EXCHANGED)? > 0)
+            }
             Action::Pause => self.cluster.pause(node),
             Action::Isolate
             | Action::Mute
@@ -315,6 +321,8 @@ impl<'a> RealWorld<'a> {
             | Action::Cut(_) => interruption(measured.cuts, &measured.before, &after()),
             Action::Kill => done_to(measured.hit, "killed, started again"),
             Action::Retire => done_to(measured.hit, "asked to end, started again"),
+            Action::Upgrade => done_to(measured.hit, "asked to end, started as the newer build"),
+            Action::Downgrade => done_to(measured.hit, "asked to end, started as the first build"),
             Action::Pause => done_to(measured.hit, "stopped, then went on"),
             Action::PowerLoss
             | Action::ClockRate { .. }
@@ -388,8 +396,9 @@ impl World for RealWorld<'_> {
     type Error = ClusterError;
 
     fn abilities(&self) -> Abilities {
-        // Whether clients can be pinned is the description's to say, and was asked before the run.
-        Abilities::live(self.transports).with_pins(self.plan.pinned.0 > 0).with_shim()
+        // What the description is to say was asked before the run.
+        let live = Abilities::live(self.transports).with_shim();
+        live.with_pins(self.plan.pinned.0 > 0).with_builds(true)
     }
 
     fn apply(&mut self, fault: FaultId, on: ResolvedTarget) -> Result<(), ClusterError> {
@@ -473,3 +482,4 @@ const WITHOUT_POWER: &str = "without power by the nemesis";
 
 /// How the end of a process is explained that a fault asked to end.
 const RETIRED: &str = "asked to end by the nemesis";
+const EXCHANGED: &str = "asked to end by the nemesis, for its other build";

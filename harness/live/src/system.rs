@@ -68,6 +68,10 @@ pub struct System {
     /// Runs one node until it is told to end. Of a cluster that is running it may be absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub serve: Vec<Arg>,
+    /// Runs one node as a newer build, with the gaps and variables of `serve`: once a fault has
+    /// upgraded the node, until another one downgrades it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgraded: Option<Vec<Arg>>,
     /// Where the nodes of a cluster that is running already serve clients, each by host and port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
@@ -215,6 +219,7 @@ impl System {
             create: Some(words("{binary} init --dir {dir} --node {node} --data {data}")),
             setup: ScopedCommand::default(),
             serve,
+            upgraded: None,
             addresses: Vec::new(),
             engine: Vec::new(),
             stop: ScopedCommand::default(),
@@ -273,6 +278,7 @@ impl System {
         self.check_command(self.create.as_ref(), &env.create, &of_node)?;
         let serve = Some(&self.serve).filter(|words| !words.is_empty());
         self.check_command(serve, &env.serve, &of_node)?;
+        self.check_command(self.upgraded.as_ref(), &env.serve, &of_node)?;
         self.check_clients()?;
         self.check_command(self.who_leads.as_ref(), &env.bridge, &OF_ALL)?;
         self.check_command(self.audit.as_ref(), &env.audit, &OF_AUDIT)?;
@@ -346,6 +352,7 @@ impl System {
     #[must_use]
     pub const fn abilities(&self) -> Abilities {
         let live = Abilities::live(self.transport).with_pins(self.pins);
+        let live = live.with_builds(self.upgraded.is_some());
         if self.tells_leader() { live } else { live.without_leaders() }
     }
 

@@ -47,6 +47,7 @@ impl Scratch {
         let spec = NodeSpec {
             id: NODE,
             launch: CommandLine { program: "/bin/sh".into(), arguments },
+            upgraded: None,
             variables: shim.variables().map(|(name, value)| (name.into(), value)).into(),
             folder: self.0.clone(),
             shim: Some(Arc::clone(&shim)),

@@ -38,7 +38,7 @@ impl Scratch {
         let arguments = vec!["-c".into(), script.into()];
         let launch = CommandLine { program: "/bin/sh".into(), arguments };
         let (variables, folder) = (Vec::new(), self.0.clone());
-        let spec = NodeSpec { id: NODE, launch, variables, folder, shim: None };
+        let spec = NodeSpec { id: NODE, launch, upgraded: None, variables, folder, shim: None };
         Cluster::new(Guard::at(guard), Limits::default(), vec![spec])
     }
 

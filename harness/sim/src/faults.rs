@@ -113,7 +113,8 @@ impl<S: System> Simulation<S> {
             }
             // Counted, as a node that two faults pause goes on when the second ends.
             Action::Pause => self.world.host_mut(node).pauses += 1,
-            Action::Retire => {
+            // Its nodes have one build, so it is asked for no other.
+            Action::Retire | Action::Upgrade | Action::Downgrade => {
                 let life = self.world.host(node).life;
                 self.retire(node, life);
             }
@@ -145,7 +146,11 @@ impl<S: System> Simulation<S> {
             | Action::Disturb(_)
             | Action::DisturbInbound(_)
             | Action::ClockJump { .. } => {}
-            Action::Kill | Action::PowerLoss | Action::Retire => {
+            Action::Kill
+            | Action::PowerLoss
+            | Action::Retire
+            | Action::Upgrade
+            | Action::Downgrade => {
                 if !self.is_kept_down(node) {
                     self.start(node);
                 }

@@ -201,8 +201,7 @@ impl<M: Clone, T> World<M, T> {
 
     /// Says that a node is about to end because it was asked to.
     pub fn felt_retirement(&mut self, node: NodeId) {
-        self.network_faults
-            .note_where(|active| active.action == Action::Retire && active.hits(node));
+        self.network_faults.note_where(|active| active.action.retires() && active.hits(node));
     }
 
     /// Mixes a word into the trace hash: whatever two equal runs must agree in.

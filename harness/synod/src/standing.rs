@@ -124,6 +124,8 @@ fn is_asked(fault: &PlannedFault) -> bool {
         | Action::PowerLoss
         | Action::Pause
         | Action::Retire
+        | Action::Upgrade
+        | Action::Downgrade
         | Action::Disk(DiskFault::Slow { .. } | DiskFault::Hung | DiskFault::Full) => true,
         Action::Disturb(_)
         | Action::DisturbInbound(_)

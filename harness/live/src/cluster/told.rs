@@ -81,7 +81,8 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let launch = CommandLine { program: PathBuf::from("true"), arguments: Vec::new() };
         let (id, variables) = (NodeId(1), Vec::new());
-        let spec = NodeSpec { id, launch, variables, folder: folder.clone(), shim: None };
+        let spec =
+            NodeSpec { id, launch, upgraded: None, variables, folder: folder.clone(), shim: None };
         (Cluster::new(Guard::at("true"), Limits::default(), vec![spec]), folder)
     }
 

@@ -209,8 +209,10 @@ impl SystemUnderTest {
                 self.run(folder, &gaps, words, &self.system.env.create, &logs).await?;
             }
             let launch = gaps.fill(&self.system.serve)?;
+            let upgraded = self.system.upgraded.as_ref().map(|words| gaps.fill(words));
+            let upgraded = upgraded.transpose()?;
             let variables = gaps.fill_variables(&self.system.env.serve)?;
-            specs.push(NodeSpec { id: *id, launch, variables, folder: home, shim: None });
+            specs.push(NodeSpec { id: *id, launch, upgraded, variables, folder: home, shim: None });
         }
         Ok(specs)
     }

@@ -54,6 +54,9 @@ impl System {
         if self.serve.is_empty() && self.addresses.is_empty() {
             return Err(SystemError::NoServe);
         }
+        if self.serve.is_empty() && self.upgraded.is_some() {
+            return Err(SystemError::UpgradedAlone);
+        }
         if self.addresses.is_empty() && !self.engine.is_empty() {
             return Err(SystemError::EngineAlone);
         }

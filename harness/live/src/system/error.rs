@@ -93,6 +93,12 @@ pub enum SystemError {
          its nodes are, or leave it out"
     )]
     EngineAlone,
+    /// Nodes that nobody starts here are to be started as a newer build.
+    #[error(
+        "`upgraded` starts a node again that `serve` has started, and there is no `serve`; leave \
+         it out, or have an `engine` do the upgrade"
+    )]
+    UpgradedAlone,
     /// A fault of an engine has no name.
     #[error("a fault of `engine` has no name; reports call it by `name`")]
     NamelessFault,

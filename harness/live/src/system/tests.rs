@@ -86,6 +86,21 @@ fn addresses_are_handed_out_where_words_are_repeated() {
 }
 
 #[test]
+fn nodes_can_be_upgraded_where_a_newer_build_is_named() {
+    let upgrade = |more: &str| {
+        let text = format!("name = \"x\"\nserve = [\"s\"]\nbridge = [\"b\"]\n{more}");
+        System::parse("x.toml", &text).map(|system| system.abilities().builds)
+    };
+    assert_eq!(upgrade(""), Ok(false));
+    assert_eq!(upgrade("upgraded = [\"s\", \"--new\", \"{data}\"]"), Ok(true));
+    let why = upgrade("upgraded = [\"{colour}\"]").expect_err("no such gap").to_string();
+    assert!(why.contains("colour"), "{why}");
+    let text = "name = \"x\"\naddresses = [\"a:1\"]\nbridge = [\"b\"]\nupgraded = [\"s\"]\n";
+    let why = System::parse("x.toml", text).expect_err("nothing to upgrade").to_string();
+    assert!(why.contains("there is no `serve`"), "{why}");
+}
+
+#[test]
 fn bad_words_are_refused_by_name() {
     let fill = |word: &str| gaps().fill(&[Arg::One(word.to_owned())]);
     let error = fill("{colour}").expect_err("there is no such gap");
