@@ -118,8 +118,8 @@ fn the_sound_store_passes_what_the_others_fail_and_the_pipes_tell_what_they_did(
     assert!(words.contains(why), "{words}");
 }
 
-/// One build keeps what the other has stored, and one does not look for it: who runs both, one after
-/// the other, hears of the second. Without a newer build the scenario is refused by name.
+/// One build keeps what the other has stored, and one does not look for it: who runs both, one
+/// after the other, hears of the second. Without a newer build the scenario is refused by name.
 #[test]
 fn an_upgrade_that_forgets_is_found_and_one_that_does_not_passes() {
     if !has_python() {

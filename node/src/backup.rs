@@ -148,8 +148,8 @@ fn remove_leftover(making: &Path) -> Result<bool, BackupError> {
     if let Some(other) = entries.iter().find(|entry| !is_of_a_backup(entry)) {
         return Err(failed(format!("{} is no part of a backup", other.file_name().display())));
     }
-    // One that is being made is locked, and is not taken from under whoever makes it, though nothing
-    // be in it yet.
+    // One that is being made is locked, and is not taken from under whoever makes it, though
+    // nothing be in it yet.
     try_lock(RealDisk, making).map_err(|error| failed(error.to_string()))?;
     // File by file: what somebody else puts there meanwhile is not removed with it.
     for entry in entries {

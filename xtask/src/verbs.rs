@@ -93,7 +93,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "sim",
-        takes: "[--seeds N] [--from S] [--seed S [--shrink] [--log]] [--twice] [--agree | --profiled] [...]",
+        takes: "[--seeds N] [--seed S [--shrink] [--log]] [--agree | --profiled] [...]",
         about: "run the real replicas by seed in a simulated world, and judge every step",
         run: sim::run,
     },

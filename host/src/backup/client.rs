@@ -154,8 +154,8 @@ impl<M: StateMachine + Clone, D: Disk> BackupClient<M, D> {
         BackupAct::Ask { node: self.node(), body, within_ms }
     }
 
-    /// Returns how long one answer is waited for: each node has its turn within the patience of all,
-    /// so that one that is down does not use up a short one.
+    /// Returns how long one answer is waited for: each node has its turn within the patience of
+    /// all, so that one that is down does not use up a short one.
     fn answer_ms_max(&self) -> u64 {
         // The waits between two questions take a share, too.
         let shares = self.options.nodes.len() as u64 + 1;

@@ -3,7 +3,8 @@
 //! It is built twice: once so that it counts which way it goes, and, when it has run some seeds,
 //! once more by those counts. That takes as long as two release builds and gives an eighth to a
 //! sixth more seeds in the same time, so it is for campaigns of hours. What a seed does is the same
-//! in every build. The toolchain has what reads the counts as a component, `llvm-tools`.
+//! in every build. The toolchain has what reads the counts as a component, `llvm-tools`, which is
+//! installed where it is missing.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +20,12 @@ use crate::workspace::target_dir;
 pub(crate) fn simulator() -> Result<Step, Failure> {
     let folder = target_dir().join("profiled");
     let host = Host::of(&Step::new("rustc").args(["-vV"]).capture()?)?;
-    let reader = host.reader(&Step::new("rustc").args(["--print", "sysroot"]).capture()?)?;
+    let sysroot = Step::new("rustc").args(["--print", "sysroot"]).capture()?;
+    if host.reader(&sysroot).is_err() {
+        // Where there is no rustup, what is missing is told below with the other way to have it.
+        let _ = Step::new("rustup").args(["component", "add", "llvm-tools"]).run();
+    }
+    let reader = host.reader(&sysroot)?;
     let counts = folder.join("counts");
     forget(&counts)?;
     say!("building synod-simulated, to count which way it goes");
@@ -68,7 +74,8 @@ impl Host {
             return Ok(reader);
         }
         let reason = format!(
-            "there is no {}, which --profiled needs; `rustup component add llvm-tools` installs it",
+            "there is no {}, which --profiled needs; `rustup component add llvm-tools` installs it, \
+             and a system's own compiler may have it in a package of its own",
             reader.display()
         );
         Err(Failure::Usage(reason))
