@@ -74,8 +74,8 @@ impl Host {
             return Ok(reader);
         }
         let reason = format!(
-            "there is no {}, which --profiled needs; `rustup component add llvm-tools` installs it, \
-             and a system's own compiler may have it in a package of its own",
+            "there is no {}, which --profiled needs; `rustup component add llvm-tools` installs \
+             it, and a system's own compiler may have it in a package of its own",
             reader.display()
         );
         Err(Failure::Usage(reason))
