@@ -148,6 +148,51 @@ fn an_upgrade_that_forgets_is_found_and_one_that_does_not_passes() {
     assert!(out.contains(why) && out.contains("`upgraded`"), "{out}");
 }
 
+/// What only the system's own tools can do is done by them, under the faults of the harness; what
+/// they did not do is told, and lets nothing pass.
+#[test]
+fn commands_of_the_description_have_their_turns_beside_the_faults_of_the_harness() {
+    if !has_python() {
+        return;
+    }
+    let scratch = Scratch::new("engine");
+    let text = std::fs::read_to_string(Path::new(STORE).join("sound.toml")).unwrap();
+    let description = scratch.0.join("engine.toml");
+    let run = |lift: &str, nemesis: &str| {
+        let engine = format!(
+            r#"
+            [[engine]]
+            name = "member-leaves"
+            inject = ["sh", "-c", "echo {{node}} $0 $1 > {{run}}/left", {{ per_node = ["{{address}}"] }}]
+            lift = [{lift}]
+            witness = ["test", "-s", "{{run}}/left"]
+            "#
+        );
+        std::fs::write(&description, format!("{text}{engine}")).unwrap();
+        let output =
+            scratch.chaos(&description, &["--nemesis", nemesis, "--seed", "1", "--time", "9"]);
+        let out = format!("{}{}", text_of(output.stdout), text_of(output.stderr));
+        let report = std::fs::read(scratch.0.join("runs/latest/report.json")).expect(&out);
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        (output.status.code(), out, report)
+    };
+    let (code, out, report) = run("\"rm\", \"{run}/left\"", "isolate-one");
+    assert_eq!(code, Some(0), "{out}");
+    let faults = report["faults"].as_array().unwrap();
+    let of = |kind: &str| faults.iter().filter(|fault| fault["kind"] == kind).collect::<Vec<_>>();
+    assert!(!of("isolate-one").is_empty(), "{faults:?}");
+    let left = of("member-leaves");
+    let effect = "its engine began and ended it, and its witness saw it";
+    assert!(!left.is_empty() && left.iter().all(|fault| fault["effect"] == effect), "{left:?}");
+    assert!(left[0]["detail"].as_str().unwrap().starts_with("of node "), "{left:?}");
+    let (code, out, _) = run("\"false\"", "isolate-one");
+    assert_eq!(code, Some(2), "{out}");
+    assert!(out.contains("the lift of member-leaves"), "{out}");
+    let (code, out, report) = run("\"false\"", "calm");
+    assert_eq!(code, Some(0), "{out}");
+    assert_eq!(report["faults"].as_array().unwrap().len(), 0, "nothing is done in a calm run");
+}
+
 #[test]
 fn a_store_on_tcp_that_is_described_as_udp_is_void_and_says_why() {
     if !has_python() {

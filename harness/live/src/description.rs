@@ -124,7 +124,7 @@ fn of_words(error: &SystemError, text: &str) -> DescriptionError {
         SystemError::NoServe => "serve".to_owned(),
         SystemError::UpgradedAlone => "upgraded".to_owned(),
         SystemError::NoAddress { address } => format!("\"{address}\""),
-        SystemError::EngineAlone | SystemError::NamelessFault => "[[engine]]".to_owned(),
+        SystemError::NamelessFault => "[[engine]]".to_owned(),
         SystemError::LeaderTwice { .. } => "who_leads".to_owned(),
         SystemError::PreloadTaken => "LD_PRELOAD".to_owned(),
         SystemError::NoAddresses { command, .. } => (*command).to_owned(),
@@ -367,12 +367,13 @@ node = ["rmdir", "{data}"]
             begins && (line.contains(" = ") || line.contains("# [env.serve]"))
         };
         let examples: Vec<&str> = text.lines().filter(is_example).collect();
-        assert_eq!(examples.len(), 15, "{examples:?}");
+        assert_eq!(examples.len(), 16, "{examples:?}");
         for ready in examples.iter().filter(|line| line.starts_with("# ready")) {
             let others = examples.iter().filter(|line| !line.starts_with("# ready")).chain([ready]);
             let whole = others.fold(text.to_owned(), |text, line| text.replace(line, &line[2..]));
             let system = System::parse("system.toml", &whole).expect(&whole);
             assert!(!system.ready.is_default() && system.init.is_some() && system.create.is_some());
+            assert!(system.upgraded.is_some());
             assert_eq!((system.crash_patterns.len(), system.env.serve.len()), (2, 2));
         }
     }

@@ -1,5 +1,6 @@
-//! Faults of another engine, at a cluster that the harness has not started: begun and ended by the
-//! commands of its description, in turns that follow from the seed.
+//! Faults that the commands of a description begin and end, in turns that follow from the seed: of
+//! another engine, at a cluster that the harness has not started, or beside its own faults at one
+//! that it has, such as a change of the members.
 //!
 //! The harness knows that a command ended well, when, and what a witness of the description says;
 //! what the fault did to the nodes it cannot see, and `judge` says so. The claims kept true: each
@@ -31,6 +32,8 @@ pub(crate) struct Engine {
     run: PathBuf,
     seed: Seed,
     nodes: Vec<NodeId>,
+    /// How many faults the plan has: those of the engine are counted after them.
+    planned: usize,
     state: Mutex<State>,
 }
 
@@ -90,6 +93,7 @@ impl Engine {
             run,
             seed: plan.seed,
             nodes: plan.node_ids(),
+            planned: plan.faults.len(),
             state: Mutex::default(),
         })
     }
@@ -125,7 +129,7 @@ impl Engine {
             state.open = Some(Open { turn, number, since: None, failed: Vec::new() });
             number
         };
-        happened.begin(FaultId(number as u32), name.clone());
+        happened.begin(self.id(number), name.clone());
         record.nemesis(name, format!("begin {}", self.detail(turn)));
         let injected = self.command(turn, number, "inject", &self.faults[turn.fault].inject).await;
         let since = injected.is_ok().then(|| record.now());
@@ -148,7 +152,7 @@ impl Engine {
         }
         let until = record.now();
         open.failed.extend(self.command(turn, number, "lift", lift).await.err());
-        happened.end(FaultId(number as u32));
+        happened.end(self.id(number));
         record.nemesis(name, format!("end {detail}"));
         // A fault that was not lifted as it should may be in force still, and what the run shows is
         // not known to be with or without it.
@@ -168,7 +172,12 @@ impl Engine {
             effective,
         };
         let (overshadowed, refuted) = (false, Vec::new());
-        happened.add(InjectedFault { planned: number - 1, span, overshadowed, refuted });
+        happened.add(InjectedFault {
+            planned: self.planned + number - 1,
+            span,
+            overshadowed,
+            refuted,
+        });
         let mut state = self.lock();
         state.open = None;
         match (effective, witness) {
@@ -176,6 +185,11 @@ impl Engine {
             (true, None) => state.told.unwitnessed += 1,
             (false, _) => state.told.failed.append(&mut open.failed),
         }
+    }
+
+    /// Names the fault of this number among all that happen.
+    const fn id(&self, number: usize) -> FaultId {
+        FaultId((self.planned + number) as u32)
     }
 
     /// Says whom a fault hits, as far as that is known.

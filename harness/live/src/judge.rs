@@ -51,8 +51,9 @@ impl AskedOfNodes {
 /// Whose the nodes are, and who broke them.
 #[derive(Clone, Copy, Debug)]
 pub enum Nodes<'a> {
-    /// The harness started them, and has the faults in its hands.
-    Started,
+    /// The harness started them, and has the faults in its hands, but for those that commands of the
+    /// description begin, if it has any.
+    Started(Option<&'a EngineTold>),
     /// They were running already; their faults are another engine's, as far as its commands tell of
     /// any.
     Attached(Option<&'a EngineTold>),
@@ -61,10 +62,17 @@ pub enum Nodes<'a> {
 impl Nodes<'_> {
     /// What commands of an engine did not do: then nobody knows what was broken, and when.
     fn failed(&self) -> &[String] {
-        match self {
-            Self::Started | Self::Attached(None) => &[],
-            Self::Attached(Some(told)) => &told.failed,
-        }
+        self.told().map_or(&[], |told| &told.failed)
+    }
+
+    /// What is known of the faults of an engine, if there is one.
+    const fn told(&self) -> Option<&EngineTold> {
+        let (Self::Started(told) | Self::Attached(told)) = self;
+        *told
+    }
+
+    const fn are_started(&self) -> bool {
+        matches!(self, Self::Started(_))
     }
 }
 
@@ -158,7 +166,7 @@ pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
 #[must_use]
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
     let refuted = refuted(evidence.faults);
-    let is_started = matches!(evidence.nodes, Nodes::Started);
+    let is_started = evidence.nodes.are_started();
     // Only a good answer is withheld where the nodes were attached to: what was found is found,
     // whoever started them.
     let of_started = |outcome: CheckOutcome| match outcome {
@@ -278,13 +286,12 @@ fn linearizable(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
 
 /// Whether the faults were what they are called. What an engine says of its own is no witness.
 fn faults_are_real(evidence: &Evidence<'_>, refuted: Vec<String>) -> CheckOutcome {
-    let told = match evidence.nodes {
-        Nodes::Started => return answered(refuted),
-        Nodes::Attached(None) => {
-            let why = "faults were left to another engine, of which the description says nothing";
-            return CheckOutcome::NotAsked(why.to_owned());
+    let Some(told) = evidence.nodes.told() else {
+        if evidence.nodes.are_started() {
+            return answered(refuted);
         }
-        Nodes::Attached(Some(told)) => told,
+        let why = "faults were left to another engine, of which the description says nothing";
+        return CheckOutcome::NotAsked(why.to_owned());
     };
     let reasons = [refuted, told.failed.clone()].concat();
     if reasons.is_empty() && told.unwitnessed > 0 {
@@ -303,7 +310,7 @@ const NOT_STARTED: &str = "the nodes were running already, and the harness sees 
 
 fn audited(evidence: &Evidence<'_>) -> (Verdict, CheckOutcome) {
     match evidence.audit {
-        Audit::NotAsked if !matches!(evidence.nodes, Nodes::Started) => {
+        Audit::NotAsked if !evidence.nodes.are_started() => {
             (Verdict::Violation, CheckOutcome::NotAsked(NOT_STARTED.to_owned()))
         }
         Audit::NotAsked => {
@@ -373,7 +380,7 @@ fn gaps(evidence: &Evidence<'_>) -> Vec<String> {
     if let Some(exercise) = evidence.exercise {
         gaps.extend(evidence.thresholds.gaps(exercise, evidence.plan));
     }
-    if let Nodes::Attached(Some(told)) = evidence.nodes
+    if let Some(told) = evidence.nodes.told()
         && told.witnessed + told.unwitnessed == 0
     {
         gaps.push("no fault of the engine was begun and ended".to_owned());

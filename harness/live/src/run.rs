@@ -216,7 +216,7 @@ struct ActiveRun<'a> {
     record: Arc<Recorder>,
     leaders: Arc<Mutex<Leaders>>,
     happened: Happened,
-    /// The faults of another engine, if the cluster is attached to and its description has any.
+    /// The faults that commands of the description begin and end, if it has any.
     engine: Option<Engine>,
     watch: Watch,
     /// When all was about to be healed, on the recorder's clock.
@@ -242,7 +242,7 @@ impl<'a> ActiveRun<'a> {
             record: Arc::new(record),
             leaders: Arc::default(),
             happened: Happened::default(),
-            engine: order.under_test.engine(&order.plan, folder),
+            engine: None,
             watch: Watch::default(),
             healed: None,
             quiet: None,
@@ -270,6 +270,8 @@ impl<'a> ActiveRun<'a> {
             ..
         } = self;
         let stage = &*stage.insert(order.under_test.start(&order.plan, folder).await?);
+        *engine = order.under_test.engine(&order.plan, folder, &stage.network);
+        let engine = &*engine;
         *logs = Some(LogWatch::start(&stage.cluster.folders(), record));
         let (plan, bridge) = (&order.plan, &stage.bridge);
         let transports = order.under_test.system.transport;

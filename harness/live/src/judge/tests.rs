@@ -63,7 +63,7 @@ fn evidence<'a>(
     Evidence {
         plan,
         asked: AskedOfNodes::ALL,
-        nodes: Nodes::Started,
+        nodes: Nodes::Started(None),
         interrupted: false,
         report: Some(report),
         unseen: None,
@@ -372,6 +372,17 @@ fn what_another_engine_did_rests_on_its_witness_or_is_not_asked() {
     };
     check(stuck, Verdict::Void, "the lift of cut failed");
     check(|seen| seen.nodes = told(0, 0, &[]), Verdict::Void, "no fault of the engine was begun");
+    // The same where the harness breaks the nodes, too, and commands of the description help it.
+    let started = |nodes| {
+        let Nodes::Attached(told) = nodes else { unreachable!("they are made above") };
+        Nodes::Started(told)
+    };
+    let stuck =
+        |seen: &mut Evidence<'_>| seen.nodes = started(told(1, 0, &["the lift of cut failed"]));
+    check(stuck, Verdict::Void, "the lift of cut failed");
+    let none = |seen: &mut Evidence<'_>| seen.nodes = started(told(0, 0, &[]));
+    check(none, Verdict::Void, "no fault of the engine was begun");
+    assert_eq!(asked(started(told(2, 0, &[]))), CheckOutcome::Ok);
     for name in ["no process ends by itself", "no log tells of a crash"] {
         let attached = |seen: &mut Evidence<'_>| seen.nodes = Nodes::Attached(None);
         assert!(matches!(outcome(attached, name), CheckOutcome::NotAsked(_)), "{name}");

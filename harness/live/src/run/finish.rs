@@ -142,7 +142,7 @@ pub(crate) async fn finish(
         nodes: if order.under_test.attached {
             Nodes::Attached(remains.engine.as_ref())
         } else {
-            Nodes::Started
+            Nodes::Started(remains.engine.as_ref())
         },
         interrupted: remains.interrupted,
         report: checked.as_ref(),

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use synod_fault::Scenario;
+use synod_fault::nemesis::Nemesis;
+use synod_fault::{CLIENTS, Scenario};
 use tokio::time::{Duration, Instant};
 
 use super::nodes::RunningNodes;
@@ -118,11 +119,25 @@ impl SystemUnderTest {
         })
     }
 
-    /// Takes the faults that the description has of another engine, if the cluster is attached to.
-    pub(crate) fn engine(&self, plan: &Scenario, folder: &RunFolder) -> Option<Engine> {
-        let gaps = self.gaps(&folder.file(CONFIG)).with("nodes", plan.nodes.to_string());
-        let run = folder.path().to_owned();
-        self.attached.then(|| Engine::of(&self.system, gaps, &self.guard, run, plan)).flatten()
+    /// Takes the faults that commands of the description begin and end. Nodes that were started here
+    /// are reached by them as by clients, and in a calm run nothing is done to them.
+    pub(crate) fn engine(
+        &self,
+        plan: &Scenario,
+        folder: &RunFolder,
+        network: &Network,
+    ) -> Option<Engine> {
+        let mut gaps = self.gaps(&folder.file(CONFIG)).with("nodes", plan.nodes.to_string());
+        if !self.attached {
+            if plan.nemesis == Nemesis::Calm.name() && plan.faults.is_empty() {
+                return None;
+            }
+            for node in plan.node_ids() {
+                let proxy = network.address(CLIENTS, node).expect("the clients reach every node");
+                gaps = gaps.node(node, proxy);
+            }
+        }
+        Engine::of(&self.system, gaps, &self.guard, folder.path().to_owned(), plan)
     }
 
     /// Says that the cluster is not there.

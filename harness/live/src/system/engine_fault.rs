@@ -1,11 +1,13 @@
-//! What a description says of a cluster that is running already: where its nodes are, and which
-//! faults another engine has for it.
+//! What a description says of a cluster that is running already, where its nodes are, and of faults
+//! that are begun and ended by commands of the description.
 //!
-//! Nothing of such a cluster is started or ended here, so neither is anything broken here: a fault
-//! is begun and ended by commands of the description. When they are run is left to `engine`. The
+//! Nothing of such a cluster is started or ended here, so neither is anything broken here; beside
+//! nodes that the harness starts such commands do what it cannot, such as a change of the members.
+//! When they are run is left to `engine`. The
 //! claim kept true: a fault of an engine that could not be lifted is refused before the run.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use synod_fault::NodeId;
@@ -57,9 +59,6 @@ impl System {
         if self.serve.is_empty() && self.upgraded.is_some() {
             return Err(SystemError::UpgradedAlone);
         }
-        if self.addresses.is_empty() && !self.engine.is_empty() {
-            return Err(SystemError::EngineAlone);
-        }
         let mut seen = BTreeSet::new();
         for address in &self.addresses {
             let refused = || SystemError::NoAddress { address: address.clone() };
@@ -71,7 +70,13 @@ impl System {
             }
         }
         let gaps = ENGINE_GAPS.iter().fold(Placeholders::default(), |all, gap| all.with(gap, "1"));
-        let gaps = self.attached_gaps(gaps);
+        let mut gaps = self.attached_gaps(gaps);
+        if !self.serve.is_empty() {
+            gaps = gaps.with("dir", "1");
+            if self.addresses.is_empty() {
+                gaps = gaps.node(NodeId(1), SocketAddr::from(([127, 0, 0, 1], 1)));
+            }
+        }
         for fault in &self.engine {
             if fault.name.trim().is_empty() {
                 return Err(SystemError::NamelessFault);
@@ -120,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_are_started_here_have_such_faults_too_and_their_folder() {
+        let text = RUNNING.replacen("addresses", "serve = [\"x\"] #", 1).replace("{run}", "{dir}");
+        let system = System::parse("mine.toml", &text).expect("it is right as it stands");
+        assert_eq!(system.engine.len(), 1);
+        let why = refused("{run}", "{dir}");
+        assert!(why.contains("`dir`, which this command does not have"), "{why}");
+    }
+
+    #[test]
     fn what_is_no_address_or_cannot_be_commanded_is_refused_with_what_to_do() {
         for (from, to, words) in [
             ("kv-1.kv:7001", "kv-1.kv", "`kv-1.kv` is no address"),
@@ -127,7 +141,6 @@ mod tests {
             ("kv-1.kv:7001", ":7001", "`:7001` is no address"),
             ("kv-1.kv:7001", "127.0.0.1:7001", "`127.0.0.1:7001` is no address"),
             ("addresses", "# ", "`serve` is missing"),
-            ("addresses", "serve = [\"x\"] #", "`engine` commands faults of a cluster"),
             ("\"cut\"", "\" \"", "a fault of `engine` has no name"),
             ("{here}/mend", "{data}", "`{data}` names `data`"),
             ("lift =", "lifts =", "there is no `lifts`; did you mean `lift`?"),

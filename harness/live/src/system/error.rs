@@ -87,12 +87,6 @@ pub enum SystemError {
         /// The text.
         address: String,
     },
-    /// An engine is described for a cluster that nothing is known of.
-    #[error(
-        "`engine` commands faults of a cluster that is running already; say by `addresses` where \
-         its nodes are, or leave it out"
-    )]
-    EngineAlone,
     /// Nodes that nobody starts here are to be started as a newer build.
     #[error(
         "`upgraded` starts a node again that `serve` has started, and there is no `serve`; leave \
