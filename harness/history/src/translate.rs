@@ -3,7 +3,8 @@
 //! In their maps `:fail` means that the operation certainly did not happen. An `:add` that is ok
 //! repeats what was added, where ours answers the sum; one that answers another number is taken to
 //! answer the sum. A list is read as a vector of its elements, where ours is one text. The claim
-//! kept true: a return is that of its call, of the same operation on the same key.
+//! kept true: a return is that of its call, of the same operation on the same key, and of the same
+//! value where it repeats one.
 
 use std::collections::BTreeMap;
 
@@ -330,6 +331,7 @@ impl Translator {
         open: &Open,
         value: &Edn,
     ) -> Result<Value, HistoryError> {
+        self.same_value(entry, open, value)?;
         match (open.f, value) {
             ("write" | "delete" | "append", _) => Ok(Value::Null),
             ("cas", Edn::Flag(swapped)) => Ok(Value::Flag(*swapped)),
@@ -351,6 +353,30 @@ impl Translator {
                 Err(self.malformed(entry.line, format!("`{f}` cannot answer `{}`", short(value))))
             }
         }
+    }
+
+    /// Refuses a write or a compare-and-set that is ok with another value than it was called with:
+    /// Knossos takes the one of the return for what was done, and to take either is a guess.
+    fn same_value(&self, entry: &Entry<'_>, open: &Open, value: &Edn) -> Result<(), HistoryError> {
+        let told = match (entry.f, value) {
+            ("write" | "put" | "set", Edn::Whole(_) | Edn::Text(_) | Edn::Keyword(_)) => {
+                Value::Text(printed(value))
+            }
+            ("cas", Edn::Sequence(items)) if items.len() == 2 => {
+                Value::Pair((items[0] != Edn::Nil).then(|| printed(&items[0])), printed(&items[1]))
+            }
+            // What says nothing of the value, such as nil or true, repeats none.
+            _ => return Ok(()),
+        };
+        if told == open.asked {
+            return Ok(());
+        }
+        let (f, value) = (entry.f, short(value));
+        let problem = format!(
+            "`{f}` is ok with `{value}`, and was called with another value: which of them was done \
+             is not told"
+        );
+        Err(self.malformed(entry.line, problem))
     }
 
     /// Reads a list: its elements, each with its end.
