@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::edn::Edn;
+use super::printed::{printed, short};
 use super::{ELEMENT_END, Event, EventKind, HistoryBuilder, HistoryError, Process, Value, refused};
 
 /// One line of a log, or one map: what an event of ours is made of.
@@ -331,7 +332,14 @@ impl Translator {
         open: &Open,
         value: &Edn,
     ) -> Result<Value, HistoryError> {
-        self.same_value(entry, open, value)?;
+        if is_another(entry.f, &open.asked, value) {
+            let (f, value) = (entry.f, short(value));
+            let problem = format!(
+                "`{f}` is ok with `{value}`, and was called with another value: which of them was \
+                 done is not told"
+            );
+            return Err(self.malformed(entry.line, problem));
+        }
         match (open.f, value) {
             ("write" | "delete" | "append", _) => Ok(Value::Null),
             ("cas", Edn::Flag(swapped)) => Ok(Value::Flag(*swapped)),
@@ -353,30 +361,6 @@ impl Translator {
                 Err(self.malformed(entry.line, format!("`{f}` cannot answer `{}`", short(value))))
             }
         }
-    }
-
-    /// Refuses a write or a compare-and-set that is ok with another value than it was called with:
-    /// Knossos takes the one of the return for what was done, and to take either is a guess.
-    fn same_value(&self, entry: &Entry<'_>, open: &Open, value: &Edn) -> Result<(), HistoryError> {
-        let told = match (entry.f, value) {
-            ("write" | "put" | "set", Edn::Whole(_) | Edn::Text(_) | Edn::Keyword(_)) => {
-                Value::Text(printed(value))
-            }
-            ("cas", Edn::Sequence(items)) if items.len() == 2 => {
-                Value::Pair((items[0] != Edn::Nil).then(|| printed(&items[0])), printed(&items[1]))
-            }
-            // What says nothing of the value, such as nil or true, repeats none.
-            _ => return Ok(()),
-        };
-        if told == open.asked {
-            return Ok(());
-        }
-        let (f, value) = (entry.f, short(value));
-        let problem = format!(
-            "`{f}` is ok with `{value}`, and was called with another value: which of them was done \
-             is not told"
-        );
-        Err(self.malformed(entry.line, problem))
     }
 
     /// Reads a list: its elements, each with its end.
@@ -462,6 +446,22 @@ fn keyed<'a>(entry: &Entry<'a>) -> (String, Keyed, &'a Edn) {
     (entry.key.clone().unwrap_or_default(), keyed, entry.value)
 }
 
+/// Returns whether the return of `f` that is ok names another value than it was called with:
+/// Knossos takes that one for what was done, others that of the call, and the verdicts differ. What
+/// says nothing of the value, such as nil or true, names none.
+fn is_another(f: &str, asked: &Value, told: &Edn) -> bool {
+    match (f, told) {
+        ("write" | "put" | "set", Edn::Whole(_) | Edn::Text(_) | Edn::Keyword(_)) => {
+            *asked != Value::Text(printed(told))
+        }
+        ("cas", Edn::Sequence(items)) if items.len() == 2 => {
+            let from = (items[0] != Edn::Nil).then(|| printed(&items[0]));
+            *asked != Value::Pair(from, printed(&items[1]))
+        }
+        _ => false,
+    }
+}
+
 /// Ends an element of a list, so that no list is written like another.
 fn element(text: &str) -> String {
     let mut element = String::with_capacity(text.len() + 1);
@@ -474,28 +474,6 @@ fn element(text: &str) -> String {
     element.push(ELEMENT_END);
     element
 }
-
-/// Prints an atom as a text of a history.
-pub(super) fn printed(form: &Edn) -> String {
-    match form {
-        Edn::Nil => String::new(),
-        Edn::Flag(flag) => flag.to_string(),
-        Edn::Whole(number) => number.to_string(),
-        Edn::Text(text) | Edn::Keyword(text) | Edn::Symbol(text) => text.clone(),
-        Edn::Sequence(_) | Edn::Set(_) | Edn::Map(_) => form.written(),
-    }
-}
-
-/// Prints a form for an error, which needs no more than its beginning.
-pub(super) fn short(form: &Edn) -> String {
-    let written = form.written();
-    match written.char_indices().nth(SHORT_MAX) {
-        Some((end, _)) => format!("{}...", &written[..end]),
-        None => written,
-    }
-}
-
-const SHORT_MAX: usize = 60;
 
 /// The process that breaks things, and is no client.
 pub(super) const NEMESIS: &str = "nemesis";
