@@ -63,6 +63,17 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// What the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Asks whether this process may make, rename and remove files in a directory; changes nothing.
+    ///
+    /// A disk that knows no rights lets everybody, and so does one on which nothing is changed.
+    ///
+    /// # Errors
+    /// What the system would say to whoever tried.
+    fn may_change(&self, directory: &Path) -> io::Result<()> {
+        let _ = directory;
+        Ok(())
+    }
+
     /// Makes the names in a directory durable.
     ///
     /// # Errors

@@ -116,8 +116,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Another process has the journal open.
-    #[error("{} is locked by another process: stop that one before this one starts",
-            path.display())]
+    #[error("{} is locked by another process: stop that one first", path.display())]
     Locked {
         /// The directory.
         path: PathBuf,

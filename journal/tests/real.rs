@@ -10,8 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use synod_journal::{
-    DamageReason, HardState, Journal, Lsn, OpenError, Options, Prepared, RealDisk, Records,
-    Recovered,
+    DamageReason, HardState, Journal, Lsn, OpenError, Options, Prepared, ReadOnlyDisk, RealDisk,
+    Records, Recovered,
 };
 
 /// A directory of its own for each test, removed at the end.
@@ -219,6 +219,53 @@ fn a_directory_without_permission_is_refused() {
         // The superuser is let in everywhere; there is nothing to refuse.
         Ok(_) => assert!(rustix::process::geteuid().is_root()),
     }
+}
+
+/// Names the directory of [`as_one_who_may_only_read`].
+const READ_ONLY: &str = "SYNOD_JOURNAL_READ_ONLY_DIRECTORY";
+
+#[test]
+fn a_directory_that_may_only_be_read_is_no_sound_one() {
+    use std::os::unix::process::CommandExt as _;
+    let scratch = Scratch::new("read-only");
+    drop(open(&scratch.log()).unwrap());
+    // No right binds the superuser, who becomes somebody that nothing else belongs to.
+    let nobody = rustix::process::geteuid().is_root().then_some(65_534);
+    let mine = fs::read_dir(scratch.log()).unwrap().map(|entry| entry.unwrap().path());
+    for path in mine.chain([scratch.log()]) {
+        std::os::unix::fs::chown(path, nobody, nobody).unwrap();
+    }
+    let set = |mode| fs::set_permissions(scratch.log(), fs::Permissions::from_mode(mode)).unwrap();
+    set(0o500);
+    let mut inner = std::process::Command::new(std::env::current_exe().unwrap());
+    inner.args(["--exact", "as_one_who_may_only_read", "--include-ignored"]);
+    inner.env(READ_ONLY, scratch.log());
+    if let Some(nobody) = nobody {
+        inner.uid(nobody).gid(nobody);
+    }
+    let output = inner.output().unwrap();
+    set(0o700);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+#[ignore = "run by a_directory_that_may_only_be_read_is_no_sound_one"]
+fn as_one_who_may_only_read() {
+    let Ok(log) = std::env::var(READ_ONLY).map(PathBuf::from) else {
+        println!("skipped: no directory that may only be read");
+        return;
+    };
+    let refused = |outcome: Result<(), OpenError>| match outcome {
+        Err(OpenError::Permission { path, .. }) => path,
+        other => panic!("{other:?}"),
+    };
+    // An opening is refused as it writes the live segment anew; who looks says so, and before.
+    let opened = refused(open(&log).map(drop));
+    assert_eq!(opened.parent(), Some(&*log));
+    let looked = Journal::inspect(RealDisk, &log, &options(), |_| {});
+    assert_eq!(refused(looked.map(drop)), log);
+    // Whoever only wants to know what it holds is told, all the same.
+    assert!(Journal::inspect(ReadOnlyDisk, &log, &options(), |_| {}).unwrap().is_some());
 }
 
 /// Names the directory of [`on_a_small_file_system`].

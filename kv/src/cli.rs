@@ -3,6 +3,7 @@
 //! Values that a configuration file can hold too stay text here, so that the configuration judges
 //! them by one rule and names their origin. The exit codes are part of the interface.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -55,7 +56,7 @@ pub enum Command {
 pub struct InitArgs {
     /// The folder of the cluster, to be made; one that exists must be empty. With --node or --renew
     /// it is there, and has the authority in its folder ca.
-    #[arg(long)]
+    #[arg(long, value_parser = text_path)]
     pub dir: PathBuf,
     /// How many nodes the cluster has.
     #[arg(
@@ -81,7 +82,7 @@ pub struct InitArgs {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub node: Option<u16>,
     /// Where to make the journal of --node, if not where its configuration says.
-    #[arg(long, requires = "node", conflicts_with = "renew")]
+    #[arg(long, value_parser = text_path, requires = "node", conflicts_with = "renew")]
     pub data: Option<PathBuf>,
     /// Begin with the state of this backup, which `synod-kv backup` made: a new cluster, with a
     /// UUID and certificates of its own; with --node one more node of such a cluster.
@@ -96,10 +97,10 @@ pub struct InitArgs {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The configuration of this node, in TOML; SYNOD_* variables and flags override it.
-    #[arg(long, env = "SYNOD_CONFIG")]
+    #[arg(long, value_parser = text_path, env = "SYNOD_CONFIG")]
     pub config: PathBuf,
     /// The folder of the journal.
-    #[arg(long)]
+    #[arg(long, value_parser = text_path)]
     pub data: Option<PathBuf>,
     /// Where to listen to peers.
     #[arg(long, value_name = "IP:PORT")]
@@ -157,7 +158,7 @@ pub struct InspectArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TargetArgs {
     /// The configuration of the client, in TOML; SYNOD_* variables and flags override it.
-    #[arg(long, env = "SYNOD_CONFIG")]
+    #[arg(long, value_parser = text_path, env = "SYNOD_CONFIG")]
     pub config: PathBuf,
     /// Where to reach a node.
     #[arg(long, value_name = "ID=IP:PORT")]
@@ -278,7 +279,7 @@ pub struct BenchArgs {
     /// The cluster.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// How many logical clients to run, one measurement for each number.
+    /// How many logical clients to run, one measurement for each number; commas between them.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64, 256],
           value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub clients: Vec<u32>,
@@ -319,6 +320,13 @@ pub enum LogFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Takes a path that is a text: a configuration holds no other, and made into one it would be the
+/// path of something else.
+#[allow(clippy::unnecessary_wraps, reason = "clap takes nothing but parsers that may fail")]
+fn text_path(path: &str) -> Result<PathBuf, Infallible> {
+    Ok(PathBuf::from(path))
 }
 
 const EXIT_CODES: &str = "\

@@ -271,8 +271,25 @@ impl LogConfig {
         tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
             layers.wrong("log.filter", format!("{error}; write info, debug or target=level"))
         })?;
+        if let Some(word) = lone_word(filter) {
+            let wanted = format!(
+                "`{word}` is no level, and alone it would hide all that is not of a target of this \
+                 name; write off, error, warn, info, debug or trace, or {word}=info"
+            );
+            return Err(layers.wrong("log.filter", wanted));
+        }
         Ok(Self { filter: filter.to_owned(), format })
     }
+}
+
+/// Returns what stands in a filter where a level belongs: a level that is misspelt is the name of a
+/// target, and hides the log of everything else.
+fn lone_word(filter: &str) -> Option<&str> {
+    let directives = filter.split(',').map(str::trim);
+    let mut lone = directives.filter(|directive| !directive.contains(['=', '[']));
+    lone.find(|word| {
+        !word.is_empty() && word.parse::<tracing_subscriber::filter::LevelFilter>().is_err()
+    })
 }
 
 fn set_flags(layers: &mut Layers, pairs: &[String]) -> Result<(), ConfigError> {

@@ -158,25 +158,32 @@ fn table(look: &Look, present: SystemTime) -> String {
 /// Says who leads, and how many answer.
 fn summary(look: &Look) -> String {
     let found: Vec<&Status> = look.values().flatten().collect();
-    let leading = found.iter().filter_map(|status| status.leads).max();
-    let leader = match leading {
-        Some(ballot) => format!("node {} leads", ballot.node()),
+    let leading = found.iter().filter(|status| status.leads.is_some());
+    let leader = match leading.max_by_key(|status| status.leads) {
+        Some(status) => format!("node {} {}", status.node, role(status)),
         None => "no node leads".to_owned(),
     };
     format!("{leader}, {} of {} nodes answer\n", found.len(), look.len())
 }
 
+/// Says what a node does. One that leads and is not content with itself hears no majority, or has a
+/// disk that takes nothing: nobody took the lead from it, and nothing is decided.
+fn role(status: &Status) -> &'static str {
+    match (status.leads, status.follows) {
+        (Some(_), _) if !status.leader_ok => "leads, stuck",
+        (Some(_), _) => "leads",
+        (None, Some(_)) => "follows",
+        (None, None) => "no leader",
+    }
+}
+
 fn row(status: &Status, highest: u64, present: SystemTime) -> Vec<String> {
-    let (role, ballot) = match (status.leads, status.follows) {
-        (Some(ballot), _) => ("leads", ballot.to_string()),
-        (None, Some(ballot)) => ("follows", ballot.to_string()),
-        (None, None) => ("no leader", NOTHING.to_owned()),
-    };
+    let ballot = status.leads.or(status.follows);
     let host = &status.host;
     vec![
         status.node.to_string(),
-        role.to_owned(),
-        ballot,
+        role(status).to_owned(),
+        ballot.map_or_else(|| NOTHING.to_owned(), |ballot| ballot.to_string()),
         status.chosen.to_string(),
         status.applied.to_string(),
         highest.saturating_sub(status.applied.number()).to_string(),
@@ -286,6 +293,22 @@ mod tests {
             ["2", "follows", &ballot, "110", "110", "10", "slow", "-", "0.1.0", "ended", "1"];
         assert_eq!(words[3], second);
         assert_eq!(words[4], ["3", "no answer"]);
+    }
+
+    #[test]
+    fn a_leader_that_nothing_comes_of_is_said_to_be_stuck() {
+        let mut stuck = status(1, 120, 5);
+        (stuck.leads, stuck.leader_ok) = (stuck.follows, false);
+        let seen = look(&[stuck, status(2, 120, 5)]);
+        let said = table(&seen, UNIX_EPOCH);
+        let mut lines = said.lines();
+        assert_eq!(lines.next(), Some("node 1 leads, stuck, 2 of 2 nodes answer"));
+        assert!(
+            lines.nth(1).is_some_and(|line| line.starts_with("1     leads, stuck  ")),
+            "{said}"
+        );
+        // Who follows it is told as before, content or not.
+        assert!(lines.next().is_some_and(|line| line.starts_with("2     follows  ")), "{said}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use synod_node::Client;
-use synod_transport_quic::Credentials;
+use synod_transport_quic::{Credentials, Role};
 
 use crate::cli::TargetArgs;
 use crate::client::{Answer, KvError, KvSession, client_config};
@@ -77,7 +77,7 @@ pub(crate) fn read_client(args: &TargetArgs) -> Result<ClientConfig, Exit> {
 }
 
 /// Refuses a certificate that has ended, or is not good yet, as the nodes would, one after the
-/// other; and one of another cluster than is meant, which its own nodes would serve.
+/// other; one of another cluster than is meant, which its own nodes would serve; and a node's.
 fn check_certificate(config: &ClientConfig) -> Result<(), Exit> {
     let TlsFiles { authority, certificate, key } = &config.tls;
     let credentials = Credentials::load(authority, certificate, key).map_err(Exit::config)?;
@@ -87,6 +87,13 @@ fn check_certificate(config: &ClientConfig) -> Result<(), Exit> {
         return Err(Exit::config(format!(
             "{name} is that of {found}, and the configuration says cluster {meant}; name the \
              cluster and the certificate that were made together"
+        )));
+    }
+    if !matches!(found.role, Role::Client(_)) {
+        let name = certificate.display();
+        return Err(Exit::config(format!(
+            "{name} is that of {found}, and a client is wanted here; name the certificate and the \
+             key of a client, such as client.pem and client.key"
         )));
     }
     check_dates(&Expiry::of(certificate, &credentials)).map(drop)

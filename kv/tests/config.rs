@@ -152,6 +152,20 @@ fn wrong_settings_are_named_with_their_origin() {
         &["--peer", "2=127.0.0.1:1", "--peer", "2=127.0.0.1:2"],
         "flag --peer: `peers = 2=127.0.0.1:2`: this node id is given twice; name each node once",
     );
+    for filter in ["inof", "quinn=debug, wran"] {
+        let word = filter.rsplit(' ').next().unwrap();
+        check(
+            "level",
+            none,
+            &[("SYNOD_LOG_FILTER", filter)],
+            &[],
+            &format!(
+                "environment SYNOD_LOG_FILTER: `log.filter = {filter}`: `{word}` is no level, and \
+                 alone it would hide all that is not of a target of this name; write off, error, \
+                 warn, info, debug or trace, or {word}=info"
+            ),
+        );
+    }
     check(
         "pair",
         none,
@@ -498,4 +512,24 @@ fn help_that_cannot_be_printed_is_no_success() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_synod-kv"));
     assert_eq!(program.arg("--help").stdout(full).status().unwrap().code(), Some(70));
+}
+
+/// Made into a text it would be another path: of no file, or of a folder that nobody asked for.
+#[test]
+fn a_path_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::OsStr::from_bytes(b"f\xff");
+    for line in [
+        "init --dir",
+        "init --dir d --node 1 --data",
+        "serve --config",
+        "serve --config c --data",
+        "get k --config",
+    ] {
+        let words =
+            |last| ["synod-kv"].into_iter().chain(line.split(' ')).map(Into::into).chain([last]);
+        let refused = Cli::try_parse_from(words(path.to_owned())).unwrap_err();
+        assert_eq!(refused.kind(), clap::error::ErrorKind::InvalidUtf8, "{line}");
+        assert!(Cli::try_parse_from(words("f \u{fc}".into())).is_ok(), "{line}");
+    }
 }

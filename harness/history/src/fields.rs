@@ -6,7 +6,7 @@
 //! none would make a verdict of a history that nobody saw. Names are read whatever their case.
 
 use super::edn::Edn;
-use super::translate::{printed, short};
+use super::printed::{printed, short};
 
 /// The fields of one map.
 pub(super) struct Fields<'a> {

@@ -329,6 +329,44 @@ mod tests {
         }
     }
 
+    /// One reader would take the value of the call for what was done, and another one, as Knossos
+    /// does, that of the return: the two verdicts differ.
+    #[test]
+    fn a_return_with_another_value_than_was_asked_is_refused() {
+        let event = |kind: &str, f: &str, value: &str| {
+            format!("{{:process 0 :type :{kind} :f :{f} :value {value}}}\n")
+        };
+        let read = |f: &str, asked: &str, told: &str, kind: &str| {
+            Format::Edn.read(&(event("invoke", f, asked) + &event(kind, f, told)), "h")
+        };
+        let cases = [
+            ("write", "1", "2"),
+            ("put", "1", "\"x\""),
+            ("write", "nil", "2"),
+            ("cas", "[1 2]", "[1 3]"),
+            ("cas", "[1 2]", "[nil 2]"),
+            ("write", "[7 1]", "[7 2]"),
+            ("cas", "[7 [1 2]]", "[7 [2 1]]"),
+        ];
+        for (f, asked, told) in cases {
+            let error = read(f, asked, told, "ok").unwrap_err().to_string();
+            let wanted = format!("h:2: `{f}` is ok with `");
+            assert!(error.starts_with(&wanted), "{f} {asked} {told}: {error}");
+            assert!(error.contains(": which of them was done is not told"), "{error}");
+            // What failed or is unknown was done with no value at all.
+            for kind in ["fail", "info"] {
+                assert!(read(f, asked, told, kind).is_ok(), "{kind} {f} {asked} {told}");
+            }
+            for same in [asked, "nil"] {
+                assert!(read(f, asked, same, "ok").is_ok(), "{f} {asked} {same}");
+            }
+        }
+        // These answer something else than what they were asked with.
+        for (f, asked, told) in [("append", "1", "3"), ("delete", "nil", "4"), ("add", "1", "7")] {
+            assert!(read(f, asked, told, "ok").is_ok(), "{f} {asked} {told}");
+        }
+    }
+
     #[test]
     fn formats_go_by_their_names() {
         for format in Format::ALL {

@@ -47,6 +47,7 @@ mod operation;
 mod operations;
 mod pairing;
 mod porcupine;
+mod printed;
 mod refused;
 mod request;
 mod source;

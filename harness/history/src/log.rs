@@ -12,7 +12,8 @@ use std::borrow::Cow;
 use std::io::{BufRead, Read};
 
 use super::edn::{self, Edn};
-use super::translate::{Entry, NEMESIS, Translator, short};
+use super::printed::short;
+use super::translate::{Entry, NEMESIS, Translator};
 use super::{EventKind, HistoryError};
 
 /// Gives every line of a history to the translator, and returns how many there were.

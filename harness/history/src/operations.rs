@@ -9,7 +9,7 @@
 use super::deed::{Deed, Unread};
 use super::edn::Edn;
 use super::fields::Fields;
-use super::translate::short;
+use super::printed::short;
 use super::{Answer, History, HistoryError, Operation, etcd, porcupine};
 
 /// Whose questions and answers these are.

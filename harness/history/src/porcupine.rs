@@ -7,7 +7,7 @@
 use super::deed::{Deed, Unread};
 use super::edn::Edn;
 use super::fields::{Fields, atom};
-use super::translate::{printed, short};
+use super::printed::{printed, short};
 use super::{Action, Answer, Texts, refused};
 
 /// Reads an operation. Where it never returned, there is no output to look at.

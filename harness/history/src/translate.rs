@@ -3,11 +3,13 @@
 //! In their maps `:fail` means that the operation certainly did not happen. An `:add` that is ok
 //! repeats what was added, where ours answers the sum; one that answers another number is taken to
 //! answer the sum. A list is read as a vector of its elements, where ours is one text. The claim
-//! kept true: a return is that of its call, of the same operation on the same key.
+//! kept true: a return is that of its call, of the same operation on the same key, and of the same
+//! value where it repeats one.
 
 use std::collections::BTreeMap;
 
 use super::edn::Edn;
+use super::printed::{printed, short};
 use super::{ELEMENT_END, Event, EventKind, HistoryBuilder, HistoryError, Process, Value, refused};
 
 /// One line of a log, or one map: what an event of ours is made of.
@@ -330,6 +332,14 @@ impl Translator {
         open: &Open,
         value: &Edn,
     ) -> Result<Value, HistoryError> {
+        if is_another(entry.f, &open.asked, value) {
+            let (f, value) = (entry.f, short(value));
+            let problem = format!(
+                "`{f}` is ok with `{value}`, and was called with another value: which of them was \
+                 done is not told"
+            );
+            return Err(self.malformed(entry.line, problem));
+        }
         match (open.f, value) {
             ("write" | "delete" | "append", _) => Ok(Value::Null),
             ("cas", Edn::Flag(swapped)) => Ok(Value::Flag(*swapped)),
@@ -436,6 +446,22 @@ fn keyed<'a>(entry: &Entry<'a>) -> (String, Keyed, &'a Edn) {
     (entry.key.clone().unwrap_or_default(), keyed, entry.value)
 }
 
+/// Returns whether the return of `f` that is ok names another value than it was called with:
+/// Knossos takes that one for what was done, others that of the call, and the verdicts differ. What
+/// says nothing of the value, such as nil or true, names none.
+fn is_another(f: &str, asked: &Value, told: &Edn) -> bool {
+    match (f, told) {
+        ("write" | "put" | "set", Edn::Whole(_) | Edn::Text(_) | Edn::Keyword(_)) => {
+            *asked != Value::Text(printed(told))
+        }
+        ("cas", Edn::Sequence(items)) if items.len() == 2 => {
+            let from = (items[0] != Edn::Nil).then(|| printed(&items[0]));
+            *asked != Value::Pair(from, printed(&items[1]))
+        }
+        _ => false,
+    }
+}
+
 /// Ends an element of a list, so that no list is written like another.
 fn element(text: &str) -> String {
     let mut element = String::with_capacity(text.len() + 1);
@@ -448,28 +474,6 @@ fn element(text: &str) -> String {
     element.push(ELEMENT_END);
     element
 }
-
-/// Prints an atom as a text of a history.
-pub(super) fn printed(form: &Edn) -> String {
-    match form {
-        Edn::Nil => String::new(),
-        Edn::Flag(flag) => flag.to_string(),
-        Edn::Whole(number) => number.to_string(),
-        Edn::Text(text) | Edn::Keyword(text) | Edn::Symbol(text) => text.clone(),
-        Edn::Sequence(_) | Edn::Set(_) | Edn::Map(_) => form.written(),
-    }
-}
-
-/// Prints a form for an error, which needs no more than its beginning.
-pub(super) fn short(form: &Edn) -> String {
-    let written = form.written();
-    match written.char_indices().nth(SHORT_MAX) {
-        Some((end, _)) => format!("{}...", &written[..end]),
-        None => written,
-    }
-}
-
-const SHORT_MAX: usize = 60;
 
 /// The process that breaks things, and is no client.
 pub(super) const NEMESIS: &str = "nemesis";

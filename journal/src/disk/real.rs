@@ -71,6 +71,12 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 
+    fn may_change(&self, directory: &Path) -> io::Result<()> {
+        use rustix::fs::Access;
+        // To read a directory and each file in it is not to make one there.
+        Ok(rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // The parent of a relative path of one component is the empty path.
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

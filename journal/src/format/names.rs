@@ -44,6 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_tells_of_each_name() {
+        let readme = include_str!("../../README.md");
+        let drafts = [DRAFT_SUFFIX, REPLACED_SUFFIX].map(|suffix| format!("*{suffix}"));
+        for name in ["segment-%08x.log", SPARE_NAME].into_iter().chain(drafts.iter().map(|d| &**d))
+        {
+            assert!(readme.contains(&format!("\n| `{name}` | ")), "{name}");
+        }
+    }
+
+    #[test]
     fn a_name_has_one_spelling() {
         let name = segment_name(SegmentId::FIRST);
         assert_eq!(name, "segment-00000001.log");

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::create::Create;
 use crate::directory::Directory;
 use crate::disk::Disk;
-use crate::error::OpenError;
+use crate::error::{Fatal, OpenError};
 use crate::format::identity::{self, Condition};
 use crate::format::names;
 use crate::format::position::SegmentId;
@@ -49,6 +49,8 @@ impl<D: Disk> Journal<D> {
         let folder = identity::check(&disk, path, &options.identity)?;
         // Whose it is was worth saying first, also of a journal that is in use.
         let Some(_lock) = lock else { return Ok(None) };
+        // An opening writes the live segment anew, under another name.
+        disk.may_change(path).map_err(|error| Fatal::new("cannot change", path, error))?;
         let identity_crc = identity::checksum(folder, &options.identity);
         let (segments, replaced) = segments(&found);
         let path = path.to_owned();

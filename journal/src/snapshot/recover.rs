@@ -85,8 +85,13 @@ impl<D: Disk> SnapshotStore<D> {
             }
             listed => listed.map_err(|error| Fatal::new("cannot list", path, error))?,
         };
+        let named = named(&names);
+        if !named.is_empty() || names.iter().any(|name| folder::is_draft(name)) {
+            // An opening writes each name anew, and removes what is unfinished.
+            disk.may_change(path).map_err(|error| Fatal::new("cannot change", path, error))?;
+        }
         let folder = Folder { disk, path: path.to_owned() };
-        let held = judge_all(&folder, &named(&names), &options.identity)?;
+        let held = judge_all(&folder, &named, &options.identity)?;
         let whole = held.iter().rev().find(|held| matches!(held, Held::Whole(_)));
         Ok((whole.map(Held::bound), damaged_among(&held)))
     }

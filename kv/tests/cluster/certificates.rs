@@ -133,6 +133,19 @@ fn another_clusters_authority_is_refused_with_both_files() {
     }
 }
 
+#[test]
+fn a_client_that_names_a_nodes_certificate_is_told_the_file() {
+    let cluster = Cluster::new(1);
+    let file = |name: &str, end: &str| format!("tls.{name}={}", text(&cluster.path(end)));
+    let (certificate, key) = (file("certificate", "node-1.pem"), file("key", "node-1.key"));
+    let flags = ["--set", &certificate, "--set", &key];
+    let parts = ["node-1.pem is that of ", "and a client is wanted here", "such as client.pem"];
+    for (verb, arguments) in [("put", &["x", "7"][..]), ("status", &[]), ("bench", &[])] {
+        let arguments: Vec<&str> = arguments.iter().chain(&flags).copied().collect();
+        check(&cluster.command(verb, &arguments), 78, &parts);
+    }
+}
+
 /// Nobody listens at any of the nodes' ports: a certificate of no use is told at once.
 #[test]
 fn a_clients_certificate_that_has_ended_or_not_begun_is_told_at_once() {
