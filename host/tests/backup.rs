@@ -498,3 +498,25 @@ fn a_node_that_began_with_nothing_is_refused_beside_those_that_began_with_a_back
     rig.settle();
     assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), Some(rig::OLD));
 }
+
+/// All of a cluster may start at once, and the one node that was made otherwise be the first that
+/// is heard.
+#[test]
+fn a_node_that_has_met_others_goes_on_whoever_is_heard_first_after_a_start() {
+    let began = Some(Checkpoint { slot: Slot::new(300), digest: 7 });
+    let disk = SimDisk::new(1);
+    let mut rig = Rig::unmet(&disk, SEGMENT_BYTES);
+    rig.meet(OLD_LEADER, rig::PEERS_JOURNAL, 1);
+    rig.settle();
+    drop(rig);
+    let mut rig = Rig::unmet(&disk.crash(|_| 0), SEGMENT_BYTES);
+    rig.hear(NEW_LEADER, &beat_of(began));
+    rig.settle();
+    assert_eq!(rig.host.halted(), None);
+    assert!(!rig.host.is_refused());
+    rig.meet(OLD_LEADER, rig::PEERS_JOURNAL, 1);
+    rig.hear(NEW_LEADER, &accept(NEW, 0, vec![sized(9)], 0));
+    rig.hear(OLD_LEADER, &accept(rig::OLD, 0, vec![sized(9)], 0));
+    rig.settle();
+    assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), Some(rig::OLD));
+}
