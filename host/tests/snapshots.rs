@@ -251,6 +251,30 @@ fn the_log_of_a_node_that_is_started_again_and_again_goes_all_the_same() {
     assert!(most <= bound, "{most} bytes of {bound}");
 }
 
+/// What such a sync forgot, only another opening owes anew; a node that never takes a snapshot
+/// again keeps its whole log.
+#[test]
+fn a_folder_whose_sync_failed_once_takes_the_next_snapshot() {
+    let disk = SimDisk::new(1);
+    let mut rig = rig(&disk);
+    choose(&mut rig, 55);
+    assert!(taken(&rig).is_some());
+    let (operation, times, failure) = (DiskCall::SyncDir, Times::Once, Failure::Io);
+    disk.inject(CallFault { operation, after: 0, times, failure });
+    rig.work();
+    assert_eq!(rig.host.counts().snapshots_failed, 1, "the name of it is in doubt");
+    disk.clear_faults();
+    for _ in 0..40 {
+        choose(&mut rig, 10);
+        rig.work();
+        rig.settle();
+    }
+    let counts = *rig.host.counts();
+    assert!(counts.snapshots_taken >= 4 && counts.snapshots_failed == 1, "{counts:?}");
+    let bound = LOG_BYTES + LOG_BYTES / 2 + 4 * SEGMENT_BYTES;
+    assert!(bytes_of(&disk, "journal") <= bound, "the log goes as it did before");
+}
+
 #[test]
 fn a_full_disk_without_room_for_a_folder_of_snapshots_keeps_no_node_from_starting() {
     let disk = SimDisk::new(1);
