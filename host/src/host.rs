@@ -349,9 +349,10 @@ impl<M: StateMachine> Host<M> {
         if self.peers.on_other_beginning(from) {
             tracing::error!(peer = %from, "{told}");
         }
-        // A cluster that begins with a backup has no node that begins with nothing. Whoever hears
-        // others that began as it did is not the one who is wrong.
-        if self.began.is_none() && !self.peers.any_heard() {
+        // A cluster that begins with a backup has no node that begins with nothing. Whoever has met
+        // others that began as it did, if in an earlier life, is not the one who is wrong: after a
+        // start it may hear the one who is before any of them.
+        if self.began.is_none() && !self.peers.has_met_any(self.me) {
             self.refused = Some(told);
         }
     }

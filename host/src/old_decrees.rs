@@ -87,6 +87,11 @@ fn read_decrees<D: Disk>(
         let run = &run[..run_length(run)];
         let records = match read_run(reader, run) {
             Ok(records) => records,
+            // The log was cut since the places were looked up: a snapshot stands for them.
+            Err(error @ ReadError::Released { .. }) => {
+                tracing::debug!(%error, "old slots are gone");
+                return (decrees, false);
+            }
             Err(error) => {
                 tracing::error!(%error, "old slots cannot be read back");
                 return (decrees, true);
@@ -159,7 +164,7 @@ mod tests {
 
     use std::path::Path;
 
-    use synod_journal::{HardState, Journal, Options, Records, SimDisk};
+    use synod_journal::{HardState, Journal, Options, Prepared, Records, SimDisk};
     use synod_smr::wire::encode_replica_record;
 
     use super::*;
@@ -179,6 +184,38 @@ mod tests {
         assert_eq!(length(&[5, 9, 7]), 2);
         assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX - 1]), 2);
         assert_eq!(length(&[5, 5 + RUN_RECORDS_MAX]), 1, "that is too far for one sweep");
+    }
+
+    /// The log may be cut between the look-up of a place and the read: nothing is wrong with it.
+    #[test]
+    fn what_was_let_go_of_meanwhile_is_no_damage() {
+        let (path, mut options) = (Path::new("journal"), Options::new(b"test"));
+        options.segment_bytes = synod_journal::SEGMENT_BYTES_MIN;
+        let (mut journal, _) = Journal::open(SimDisk::new(1), path, &options, |_| {}).unwrap();
+        let mut slots = SlotIndex::default();
+        for number in 0..200 {
+            let slot = Slot::new(number);
+            let mut records = Records::new();
+            records.push(&encode_replica_record(&Record::Learned { slot, decree: Decree::Noop }));
+            records.push(&[0; 1 << 10]);
+            while journal.prepare().unwrap() == Prepared::Unfinished {}
+            let at = journal.append(&HardState::default(), &mut records).unwrap();
+            journal.sync().unwrap();
+            slots.note(slot, at.start);
+        }
+        let wish = LogRead {
+            to: NodeId::new(2),
+            first: Slot::FIRST,
+            end: Slot::new(9),
+            chosen: Slot::new(200),
+        };
+        let read = |journal: &Journal<SimDisk>| {
+            ReadOrder::new(wish, &slots, 1 << 20).carry_out(&mut journal.reader())
+        };
+        assert!(read(&journal).message.is_some());
+        journal.release(slots.place(Slot::new(199)).unwrap());
+        let gone = read(&journal);
+        assert!(gone.message.is_none() && !gone.is_damaged, "{gone:?}");
     }
 
     /// One sweep for each record would read the pages that it shares with others once for each.

@@ -148,9 +148,10 @@ impl Peers {
         self.elsewhere.insert(peer)
     }
 
-    /// Tells whether any peer is heard.
-    pub(crate) fn any_heard(&self) -> bool {
-        self.links.values().any(Link::is_heard)
+    /// Tells whether a peer of `me` is known, in this life or from an earlier one: with it this
+    /// node has been in a cluster.
+    pub(crate) fn has_met_any(&self, me: NodeId) -> bool {
+        self.known.keys().any(|peer| *peer != me)
     }
 
     /// Takes note that a peer knows this node by the life in which it is.

@@ -5,23 +5,27 @@
 
 mod rig;
 
+use bytes::Bytes;
 use rig::{ME, NEW, NEW_LEADER, Nothing, OLD_LEADER, Rig, accept, beat, sized};
 use std::path::Path;
 use std::time::Duration;
 use synod_host::backup::{
-    BackupAct, BackupClient, BackupError, BackupOptions, BackupState, ReadError, Summary,
+    BackupAct, BackupClient, BackupError, BackupOptions, BackupState, BackupStep, BackupWriter,
+    ReadError, Summary,
 };
 use synod_host::journal::{Disk as _, Options, SimDisk};
 use synod_host::smr::client::Millis;
 use synod_host::smr::wire::{decode_response, encode_request};
 use synod_host::smr::{
-    Checkpoint, ClientId, Connection, Heartbeat, Message, NoPart, Opening, Refusal, Request,
-    RequestBody, RequestId, Response, StatePart,
+    Checkpoint, ClientId, Command, CommandBatch, Connection, Executor, Heartbeat, Invalid,
+    KEPT_REPLY_BYTES_MAX, Message, NoPart, NoSnapshot, Opening, Principal, Refusal, Request,
+    RequestBody, RequestId, Response, RestoreError, Sequence, SessionId, SessionLimits,
+    SnapshotPieces, SnapshotView, StateMachine, StatePart,
 };
 use synod_host::{
     DataFolders, Event, PartReader, Settings, SnapshotOrder, identity_from, open_above,
 };
-use synod_paxos::{Configuration, NodeId, Slot};
+use synod_paxos::{Configuration, Decree, NodeId, Slot};
 
 const CONNECTION: Connection = Connection(1);
 
@@ -261,7 +265,7 @@ fn back_up(
     mut change: impl FnMut(&RequestBody, Response) -> Response,
 ) -> Result<Summary, BackupError> {
     let mut client = client(disk, 60_000, rig.now_ms);
-    let session = synod_host::smr::SessionId { slot: Slot::new(applied(rig) - 1), position: 0 };
+    let session = SessionId { slot: Slot::new(applied(rig) - 1), position: 0 };
     loop {
         match client.next(Millis(rig.now_ms)) {
             BackupAct::Ended(ended) => return ended,
@@ -433,7 +437,7 @@ fn a_node_that_is_down_leaves_the_others_their_share_of_a_short_patience() {
 fn a_client_that_no_node_lets_read_is_told_so_at_once() {
     let mut client = client(&SimDisk::new(2), 60_000, 0);
     let (mut now, mut asked) = (0, 0);
-    let session = synod_host::smr::SessionId { slot: Slot::new(4), position: 0 };
+    let session = SessionId { slot: Slot::new(4), position: 0 };
     let ended = loop {
         match client.next(Millis(now)) {
             BackupAct::Ask { body: RequestBody::Open { .. }, .. } => {
@@ -469,7 +473,7 @@ fn a_node_that_has_nothing_to_give_is_followed_by_the_next_one() {
     ] {
         let disk = SimDisk::new(2);
         let mut client = BackupClient::new(options.clone(), disk, Nothing, Millis(0));
-        let session = synod_host::smr::SessionId { slot: Slot::new(4), position: 0 };
+        let session = SessionId { slot: Slot::new(4), position: 0 };
         let (mut now, mut asked) = (0, Vec::new());
         while asked.len() < 2 {
             match client.next(Millis(now)) {
@@ -518,4 +522,75 @@ fn a_node_that_began_with_nothing_is_refused_beside_those_that_began_with_a_back
     rig.hear(node, &accept(rig::OLD, 0, vec![sized(9)], 0));
     rig.settle();
     assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), Some(rig::OLD));
+}
+
+/// All of a cluster may start at once, and the one node that was made otherwise be the first that
+/// is heard.
+#[test]
+fn a_node_that_has_met_others_goes_on_whoever_is_heard_first_after_a_start() {
+    let began = Some(Checkpoint { slot: Slot::new(300), digest: 7 });
+    let disk = SimDisk::new(1);
+    let mut rig = Rig::unmet(&disk, SEGMENT_BYTES);
+    rig.meet(OLD_LEADER, rig::PEERS_JOURNAL, 1);
+    rig.settle();
+    drop(rig);
+    let mut rig = Rig::unmet(&disk.crash(|_| 0), SEGMENT_BYTES);
+    rig.hear(NEW_LEADER, &beat_of(began));
+    rig.settle();
+    assert_eq!(rig.host.halted(), None);
+    assert!(!rig.host.is_refused());
+    rig.meet(OLD_LEADER, rig::PEERS_JOURNAL, 1);
+    rig.hear(NEW_LEADER, &accept(NEW, 0, vec![sized(9)], 0));
+    rig.hear(OLD_LEADER, &accept(rig::OLD, 0, vec![sized(9)], 0));
+    rig.settle();
+    assert_eq!(rig.host.replica().paxos().log().voted_in(Slot::FIRST), Some(rig::OLD));
+}
+
+/// A machine that answers each command with more than a table keeps by default.
+#[derive(Clone, Debug, Default)]
+struct Talker;
+
+impl StateMachine for Talker {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+    fn apply(&mut self, _: &[u8]) -> Bytes {
+        Bytes::from(vec![7; 3 * KEPT_REPLY_BYTES_MAX])
+    }
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn digest(&self) -> u64 {
+        0
+    }
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        Ok(SnapshotView::whole(Bytes::new()))
+    }
+    fn restore(&mut self, _: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        Ok(())
+    }
+}
+
+/// Who makes a backup, or begins with it, does not know the limits that its nodes had.
+#[test]
+fn a_backup_is_made_and_read_whatever_the_limits_of_its_nodes_are() {
+    let limits = SessionLimits { kept_reply_bytes: 1 << 20, ..SessionLimits::default() };
+    let mut state = Executor::with_limits(Talker, limits);
+    let (principal, opening) = (Principal::of_name("alice"), Opening::first(ClientId::new(1)));
+    let session = SessionId { slot: Slot::FIRST, position: 0 };
+    let (sequence, payload) = (Sequence::FIRST, Bytes::new());
+    let talk = Command::Apply { principal, session, sequence, unanswered: sequence, payload };
+    for command in [Command::Open { principal, opening }, talk] {
+        state.apply(&Decree::Value(CommandBatch::encode(&[command])), |_, _| ());
+    }
+    let (description, view) = state.snapshot().unwrap();
+    let (bytes, disk, path) = (view.concat(), SimDisk::new(1), Path::new("backup"));
+    let total = bytes.len() as u64;
+    assert!(total > 3 * KEPT_REPLY_BYTES_MAX as u64, "the reply is kept");
+    let part = StatePart { description, total, offset: 0, bytes };
+    let mut writer = BackupWriter::begin(disk.clone(), path, "5f3a", Talker).unwrap();
+    let BackupStep::Whole(summary) = writer.keep(part).unwrap() else { panic!("it is all") };
+    drop(writer);
+    let read = BackupState::read(disk, path, Talker).unwrap();
+    assert_eq!((read.summary(), summary.digest), (&summary, state.digest()));
 }

@@ -115,6 +115,31 @@ fn the_log_goes_below_the_last_but_one_snapshot_once_that_is_recorded() {
     assert!(parts[0].bytes.len() <= 9 && parts[0].description.slot > Slot::new(near));
 }
 
+/// A peer whose disk or way is slow asks for the next part seconds later, and has lost all that it
+/// kept if another snapshot took the place of this one meanwhile.
+#[test]
+fn a_snapshot_stays_for_a_peer_that_takes_seconds_for_each_part() {
+    let settings = Settings { part_bytes: 3, ..settings() };
+    let mut rig = Rig::with_config(&SimDisk::new(1), SEGMENT_BYTES, settings, |_| ());
+    choose(&mut rig, 55);
+    let slot = Slot::new(taken(&rig).unwrap());
+    rig.work();
+    for offset in [0, 3, 6] {
+        rig.hear(OLD_LEADER, &Message::FetchSnapshot { slot, offset });
+        rig.flush();
+        rig.work();
+        let Some((_, _, Message::Snapshot(part))) = rig.sent.last() else { panic!("{offset}") };
+        assert_eq!((part.description.slot, part.offset), (slot, offset));
+        // The sync of a disk that is slow, and a word that was lost and is said again.
+        rig.now_ms += 7_000;
+        choose(&mut rig, 18);
+        assert_eq!(taken(&rig), None, "it would take the one away that the peer has half of");
+    }
+    rig.now_ms += 20_000;
+    choose(&mut rig, 1);
+    assert!(taken(&rig).is_some(), "the peer asks for nothing any more");
+}
+
 #[test]
 fn a_life_begins_with_the_snapshot_and_what_is_above_it() {
     let disk = SimDisk::new(1);
@@ -224,6 +249,30 @@ fn the_log_of_a_node_that_is_started_again_and_again_goes_all_the_same() {
     // Each life begins a segment of its own.
     let bound = 14 * SEGMENT_BYTES;
     assert!(most <= bound, "{most} bytes of {bound}");
+}
+
+/// What such a sync forgot, only another opening owes anew; a node that never takes a snapshot
+/// again keeps its whole log.
+#[test]
+fn a_folder_whose_sync_failed_once_takes_the_next_snapshot() {
+    let disk = SimDisk::new(1);
+    let mut rig = rig(&disk);
+    choose(&mut rig, 55);
+    assert!(taken(&rig).is_some());
+    let (operation, times, failure) = (DiskCall::SyncDir, Times::Once, Failure::Io);
+    disk.inject(CallFault { operation, after: 0, times, failure });
+    rig.work();
+    assert_eq!(rig.host.counts().snapshots_failed, 1, "the name of it is in doubt");
+    disk.clear_faults();
+    for _ in 0..40 {
+        choose(&mut rig, 10);
+        rig.work();
+        rig.settle();
+    }
+    let counts = *rig.host.counts();
+    assert!(counts.snapshots_taken >= 4 && counts.snapshots_failed == 1, "{counts:?}");
+    let bound = LOG_BYTES + LOG_BYTES / 2 + 4 * SEGMENT_BYTES;
+    assert!(bytes_of(&disk, "journal") <= bound, "the log goes as it did before");
 }
 
 #[test]

@@ -4,14 +4,17 @@
 //! kept true: a state that was restored is the one that its description tells of, or it is refused.
 
 use crate::executor::Executor;
-use crate::session::{KEPT_REPLY_BYTES_MAX, PIPELINE_MAX, SessionLimits, Sessions};
+use crate::session::{PIPELINE_MAX, SessionLimits, Sessions};
 use crate::snapshot::{NoSnapshot, RestoreError, SnapshotPieces, SnapshotView};
-use crate::state_machine::StateMachine;
+use crate::state_machine::{REPLY_BYTES_MAX, StateMachine};
 use crate::wire::{StateDescription, decode_session, encode_session};
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// The longest session of a snapshot: as many replies as may be kept, each as long as may be.
-const SESSION_BYTES_MAX: usize = 256 + PIPELINE_MAX as usize * (KEPT_REPLY_BYTES_MAX + 64);
+/// Returns how long a session of a snapshot may be: as many replies as may be kept, each as long as
+/// a table with these limits keeps any.
+fn session_bytes_max(limits: &SessionLimits) -> usize {
+    256 + PIPELINE_MAX as usize * (limits.kept_reply_bytes.min(REPLY_BYTES_MAX) + 64)
+}
 
 impl<M: StateMachine> Executor<M> {
     /// Returns the state of this moment: what it must come to, and a view of it that is read while
@@ -45,8 +48,9 @@ impl<M: StateMachine> Executor<M> {
         pieces: &mut SnapshotPieces<'_>,
     ) -> Result<Self, RestoreError> {
         let mut sessions = Sessions::new(limits);
+        let bytes_max = session_bytes_max(&limits);
         for _ in 0..description.sessions {
-            let session = decode_session(&session_in(pieces)?).map_err(malformed)?;
+            let session = decode_session(&session_in(pieces, bytes_max)?).map_err(malformed)?;
             sessions.take_back(session).map_err(malformed)?;
         }
         machine.restore(pieces)?;
@@ -72,9 +76,9 @@ fn framed(session: &Bytes) -> Bytes {
     framed.freeze()
 }
 
-fn session_in(pieces: &mut SnapshotPieces<'_>) -> Result<Bytes, RestoreError> {
+fn session_in(pieces: &mut SnapshotPieces<'_>, bytes_max: usize) -> Result<Bytes, RestoreError> {
     let length = u32::from_le_bytes(pieces.take_array()?) as usize;
-    if length > SESSION_BYTES_MAX {
+    if length > bytes_max {
         return Err(malformed(format!("a session of {length} bytes")));
     }
     pieces.take(length)

@@ -6,14 +6,16 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use synod_paxos::Slot;
+use synod_paxos::{Decree, Slot};
 use synod_smr::wire::{
     StateDescription, WireError, decode_description, decode_session, encode_description,
     encode_session,
 };
 use synod_smr::{
-    Fingerprint, KeptReply, NamedCommand, PIPELINE_MAX, Principal, SavedReply, SavedSession,
-    Sequence, SessionId, SessionLimits, Sessions, UnsavedSession,
+    ClientId, Command, CommandBatch, Executor, Fingerprint, Invalid, KEPT_REPLY_BYTES_MAX,
+    KeptReply, NamedCommand, NoSnapshot, Opening, PIPELINE_MAX, Principal, RestoreError,
+    SavedReply, SavedSession, Sequence, SessionId, SessionLimits, Sessions, SnapshotPieces,
+    SnapshotView, StateMachine, UnsavedSession,
 };
 
 const LIMITS: SessionLimits = SessionLimits {
@@ -195,4 +197,63 @@ fn a_description_is_read_back_and_a_session_is_none() {
     assert_eq!(decode_description(&encode_session(&saved(1))), Err(WireError::Header));
     let far = StateDescription { slot: Slot::new(Slot::NUMBER_MAX + 1), ..description };
     assert_eq!(decode_description(&encode_description(&far)), Err(WireError::Bounds("slot")));
+}
+
+/// A machine that answers a command with half a kept reply for each that its first byte says.
+#[derive(Clone, Debug, Default)]
+struct Talker;
+
+impl StateMachine for Talker {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+    fn apply(&mut self, command: &[u8]) -> Bytes {
+        Bytes::from(vec![7; usize::from(command[0]) * KEPT_REPLY_BYTES_MAX / 2])
+    }
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn digest(&self) -> u64 {
+        0
+    }
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        Ok(SnapshotView::whole(Bytes::new()))
+    }
+    fn restore(&mut self, _: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        Ok(())
+    }
+}
+
+/// Returns the state with one session that keeps as many replies as may be.
+fn talked(limits: SessionLimits, length: u8) -> Executor<Talker> {
+    let mut executor = Executor::with_limits(Talker, limits);
+    let (principal, opening) = (Principal::of_name("alice"), Opening::first(ClientId::new(1)));
+    let session = SessionId { slot: Slot::FIRST, position: 0 };
+    let open = Command::Open { principal, opening };
+    let talk = |number| Command::Apply {
+        principal,
+        session,
+        sequence: Sequence(number),
+        unanswered: Sequence::FIRST,
+        payload: Bytes::from(vec![length]),
+    };
+    for command in std::iter::once(open).chain((1..=PIPELINE_MAX).map(talk)) {
+        executor.apply(&Decree::Value(CommandBatch::encode(&[command])), |_, _| ());
+    }
+    executor
+}
+
+/// A host has limits of its own, and a state that is written down is what it goes on from.
+#[test]
+fn a_session_is_taken_back_however_long_the_replies_are_that_its_table_keeps() {
+    let large = SessionLimits { kept_reply_bytes: 1 << 20, ..SessionLimits::default() };
+    for (limits, length) in [(SessionLimits::default(), 2), (large, 4), (large, 32)] {
+        let state = talked(limits, length);
+        let kept = PIPELINE_MAX as usize * usize::from(length) * KEPT_REPLY_BYTES_MAX / 2;
+        assert!(state.sessions().bytes() > kept, "all of it is kept");
+        let (description, mut view) = state.snapshot().unwrap();
+        let mut pieces = SnapshotPieces::new(&mut view);
+        let back = Executor::restore(Talker, limits, &description, &mut pieces).unwrap();
+        assert_eq!(back.digest(), state.digest());
+    }
 }

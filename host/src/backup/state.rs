@@ -12,12 +12,11 @@ use synod_journal::{
     SnapshotStore, SurveyedSnapshot,
 };
 use synod_smr::wire::{JournalRecord, StateDescription, encode_description, encode_record};
-use synod_smr::{Checkpoint, Executor, StateMachine};
+use synod_smr::{Checkpoint, Executor, SessionLimits, StateMachine};
 
 use super::{OWNER, ReadError, Summary};
 use crate::beginning;
 use crate::recovery::DataFolders;
-use crate::settings::Settings;
 use crate::snapshots::work::{bound_of, description_of, restore};
 
 /// The state of a backup, of which nothing is in doubt.
@@ -77,7 +76,8 @@ impl<M: StateMachine> BackupState<M> {
         let mut reader = snapshot.reader(disk).map_err(|error| malformed(error.to_string()))?;
         let description = description_of(&reader).map_err(malformed)?;
         let bytes = reader.snapshot().bytes;
-        let limits = Settings::default().sessions;
+        // The limits of the nodes that it was made of are not known here, and its sessions go.
+        let limits = SessionLimits::UNBOUNDED;
         let state = restore(machine, limits, &description, &mut reader).map_err(malformed)?;
         let StateDescription { slot, digest, sessions, .. } = description;
         let summary = Summary { cluster, slot, digest, bytes, sessions };

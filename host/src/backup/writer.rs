@@ -11,7 +11,6 @@ use synod_smr::wire::StateDescription;
 use synod_smr::{SessionLimits, StateMachine, StatePart};
 
 use super::{BackupError, OWNER, Summary};
-use crate::settings::Settings;
 use crate::snapshots::work::{Kept, SnapshotWork};
 
 /// How far a backup has come. Complete by its nature.
@@ -42,7 +41,8 @@ impl<M: StateMachine + Clone, D: Disk> BackupWriter<M, D> {
             return Err(BackupError::Exists(path.to_owned()));
         }
         let options = SnapshotOptions::new(format!("{OWNER}{cluster}").as_bytes());
-        let limits: SessionLimits = Settings::default().sessions;
+        // The limits of its nodes are not known here: what they keep is believed for its digest.
+        let limits = SessionLimits::UNBOUNDED;
         let opened = SnapshotWork::open(disk, path, &options, (machine, limits));
         let (work, _) = opened.map_err(BackupError::Folder)?;
         Ok(Self { work, path: path.to_owned(), cluster: cluster.to_owned() })

@@ -67,8 +67,12 @@ pub(crate) enum Cause {
 }
 
 /// For how long the next snapshot waits for a peer that was given a part of this one: with it the
-/// part that it asks for next would go.
-const PULL_PATIENCE: Duration = Duration::from_secs(2);
+/// part that it asks for next would go, and all that it has kept.
+///
+/// A peer takes as long for a part as its way and its disk do, each several seconds, and says a
+/// word that was lost again after four seconds at most. To wait for one that is gone costs little:
+/// the log has its bound all the same.
+const PULL_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Snapshots {
     /// Begins with the newest snapshot, and what the records past it take in the journal: were they
@@ -202,10 +206,14 @@ impl Snapshots {
         !std::mem::replace(&mut self.under_way.reading, true)
     }
 
-    /// Takes note of how an order to read ended: with a part of so many bytes, or with none.
-    pub(crate) fn on_read(&mut self, total: Option<u64>) {
+    /// Takes note of how an order to read ended: with a part of so many bytes in all, or with none.
+    pub(crate) fn on_read(&mut self, now: Moment, total: Option<u64>) {
         self.under_way.reading = false;
-        self.pulled_bytes = total.unwrap_or(self.pulled_bytes);
+        if let Some(total) = total {
+            // The disk may have taken long for it, and the peer has it after that.
+            self.pulled_until = Some(now + PULL_PATIENCE);
+            self.pulled_bytes = total;
+        }
     }
 
     /// Returns the slot below which the log may go, which is to be recorded.
@@ -235,7 +243,7 @@ mod tests {
         let due =
             |snapshots: &Snapshots, now| snapshots.due(now, newest.next(), LOG_BYTES).is_some();
         assert!(snapshots.begin_read(now) && !snapshots.begin_read(now), "one at a time");
-        snapshots.on_read(Some(3 * LOG_BYTES));
+        snapshots.on_read(now, Some(3 * LOG_BYTES));
         snapshots.on_commit(3 * LOG_BYTES - 1);
         assert!(!due(&snapshots, now));
         assert!(due(&snapshots, now + PULL_PATIENCE), "the peer asks for nothing any more");

@@ -100,7 +100,8 @@ impl<M: StateMachine> Host<M> {
     pub(crate) fn on_part(&mut self, to: PartReader, part: Option<StatePart>) {
         match to {
             PartReader::Peer(peer) => {
-                self.snapshots.on_read(part.as_ref().map(|part| part.total));
+                let total = part.as_ref().map(|part| part.total);
+                self.snapshots.on_read(self.stages.now(), total);
                 if let Some(part) = &part {
                     self.counts.snapshot_bytes_sent += part.bytes.len() as u64;
                     self.transfers.on_sent(self.stages.now(), peer, part);

@@ -40,35 +40,33 @@ impl<M, D: Disk> std::fmt::Debug for SnapshotWork<M, D> {
 }
 
 /// Where the snapshots are.
-enum Store<D: Disk> {
-    Open(SnapshotStore<D>),
-    /// The disk had no room for the folder; there is none yet, and it is made for the first one.
-    Unmade {
-        disk: D,
-        path: PathBuf,
-        options: SnapshotOptions,
-    },
+struct Store<D: Disk> {
+    disk: D,
+    path: PathBuf,
+    options: SnapshotOptions,
+    /// There is none where the disk had no room for the folder, or failed while a snapshot was made
+    /// durable: it is opened for the next one.
+    opened: Option<SnapshotStore<D>>,
 }
 
 impl<D: Disk> Store<D> {
     /// Returns the store, if there is one.
     const fn opened(&self) -> Option<&SnapshotStore<D>> {
-        match self {
-            Self::Open(store) => Some(store),
-            Self::Unmade { .. } => None,
-        }
+        self.opened.as_ref()
     }
 
     /// Returns the store to write to.
     fn made(&mut self) -> Result<&mut SnapshotStore<D>, String> {
-        if let Self::Unmade { disk, path, options } = self {
-            let opened = SnapshotStore::open(disk.clone(), path, options);
-            *self = Self::Open(opened.map_err(|error| error.to_string())?.0);
-        }
-        match self {
-            Self::Open(store) => Ok(store),
-            Self::Unmade { path, .. } => Err(format!("{} is not made", path.display())),
-        }
+        // It keeps its folder locked for as long as it is there.
+        self.opened.take_if(|store| store.is_poisoned());
+        let store = match self.opened.take() {
+            Some(store) => store,
+            None => {
+                let opened = SnapshotStore::open(self.disk.clone(), &self.path, &self.options);
+                opened.map_err(|error| error.to_string())?.0
+            }
+        };
+        Ok(self.opened.insert(store))
     }
 }
 
@@ -103,8 +101,10 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         options: &SnapshotOptions,
         (machine, limits): (M, SessionLimits),
     ) -> Result<(Self, RecoveredSnapshots), OpenError> {
-        let (store, found) = SnapshotStore::open(disk, path, options)?;
-        Ok((Self::with(Store::Open(store), (machine, limits)), found))
+        let (opened, found) = SnapshotStore::open(disk.clone(), path, options)?;
+        let (path, options) = (path.to_owned(), options.clone());
+        let store = Store { disk, path, options, opened: Some(opened) };
+        Ok((Self::with(store, (machine, limits)), found))
     }
 
     /// Does as [`SnapshotWork::open`] where there is no folder yet. A disk that has no room for one
@@ -119,15 +119,16 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         options: SnapshotOptions,
         begins: (M, SessionLimits),
     ) -> Result<Self, OpenError> {
-        match SnapshotStore::open(disk.clone(), path, &options) {
-            Ok((store, _)) => Ok(Self::with(Store::Open(store), begins)),
+        let opened = match SnapshotStore::open(disk.clone(), path, &options) {
+            Ok((store, _)) => Some(store),
             Err(error) if error.is_full() => {
                 tracing::warn!(%error, "no room for snapshots yet");
-                let path = path.to_owned();
-                Ok(Self::with(Store::Unmade { disk, path, options }, begins))
+                None
             }
-            Err(error) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        let store = Store { disk, path: path.to_owned(), options, opened };
+        Ok(Self::with(store, begins))
     }
 
     fn with(store: Store<D>, (machine, limits): (M, SessionLimits)) -> Self {

@@ -193,6 +193,12 @@ impl<D: Disk> SnapshotStore<D> {
         Ok(snapshot)
     }
 
+    /// Tells whether nothing can be written here any more, as the disk failed where it is not known
+    /// what it has. Another opening finds out, and goes on.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
     /// Returns the newest snapshot that is whole, as far as head and manifest tell.
     pub fn newest(&self) -> Option<Snapshot> {
         self.held.iter().rev().find_map(Held::whole)

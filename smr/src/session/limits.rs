@@ -42,6 +42,16 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
+    /// Those for whoever reads the state of a table whose limits he does not know, and lets go of
+    /// its sessions: a table that evicts nobody.
+    pub const UNBOUNDED: Self = Self {
+        sessions: usize::MAX,
+        sessions_per_principal: usize::MAX,
+        bytes: usize::MAX,
+        bytes_per_principal: usize::MAX,
+        kept_reply_bytes: usize::MAX,
+    };
+
     /// Returns what is kept of a reply.
     pub(super) fn kept(&self, reply: KeptReply) -> KeptReply {
         match reply {
