@@ -24,7 +24,7 @@ use bytes::Bytes;
 use synod_clock::Moment;
 use synod_fault::{DiskFault, NodeId as Place, Scenario};
 use synod_host::journal::SimDisk;
-use synod_host::{Beacon, DataFolders, Event, Host, OldDecrees, SnapshotOrder, SnapshotWork};
+use synod_host::{Beacon, DataFolders, Event, Host, OldDecrees, SnapshotWork};
 use synod_paxos::{CoreId, NodeId, Slot};
 use synod_simulator::{Address, Crash, Micros, World};
 use synod_smr::{Config, Connection, Replica};
@@ -189,7 +189,7 @@ struct Process {
     held: Option<(Slot, Moment)>,
     asked_for: Option<(Slot, Moment)>,
     /// Work on snapshots that waits for its end.
-    orders: VecDeque<SnapshotOrder>,
+    orders: snapshots::Orders,
     /// Which process of its machine it is.
     process: u64,
     /// What is at the other end of each link.
@@ -307,7 +307,7 @@ impl Machine {
             newest: Slot::FIRST,
             held: None,
             asked_for: None,
-            orders: VecDeque::new(),
+            orders: snapshots::Orders::default(),
             process: self.processes,
             far_ends: BTreeMap::new(),
             lanes: Lanes::default(),

@@ -98,6 +98,7 @@ points! {
     CatchUpAcrossLeaders "catch-up-across-leaders" "A leader is elected while a node catches up."
     PromiseInParts "promise-in-parts" "A promise is too long for one message."
     SnapshotTaken "snapshot-taken" "A node writes its state down."
+    SnapshotAwaitsDisk "snapshot-awaits-disk" "A snapshot waits for a disk that is slow or hangs."
     SnapshotNotTaken "snapshot-not-taken" "A snapshot is not made, as the disk is full or fails."
     SnapshotInParts "snapshot-in-parts" "A part of a snapshot is kept, and more of it is to come."
     SnapshotAskedOn "snapshot-asked-on" "A peer that has the beginning of a snapshot asks for more."

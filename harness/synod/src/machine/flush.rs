@@ -145,11 +145,7 @@ impl Machine {
                 }
                 Output::Snapshot(order) => {
                     self.judge_hold(&order, now, monitor);
-                    let Some(process) = &mut self.process else { return };
-                    process.orders.push_back(order);
-                    let (number, length) =
-                        (process.process, Micros(world.chance().between(50, SNAPSHOT_US_MAX)));
-                    world.after(address, Wakeup::Snapshot(number), length);
+                    self.on_order(order, world);
                 }
                 Output::Read(order) => {
                     process.reads.push_back(order.carry_out(process.journal.reader()));
@@ -237,9 +233,6 @@ fn see_sent(
 
 /// The shortest sync.
 const SYNC_US_MIN: u64 = 50;
-
-/// The longest work on a snapshot, in microseconds.
-const SNAPSHOT_US_MAX: u64 = 50_000;
 
 /// The longest read of old decrees, in microseconds.
 pub const READ_US_MAX: u64 = 5_000;

@@ -1,10 +1,14 @@
 //! Work on snapshots, in virtual time.
 //!
 //! It is carried out whole where it ends: what a crash leaves of a snapshot in the making is the
-//! disk's to say, and the journal's own tests enumerate it. The claim kept true: an order of a
-//! process that ended is carried out by nobody.
+//! disk's to say, and the journal's own tests enumerate it. The claims kept true: an order of a
+//! process that ended is carried out by nobody; orders are carried out one after the other; and
+//! what is made durable waits for a disk that is slow, or hangs.
+
+use std::collections::VecDeque;
 
 use synod_clock::Moment;
+use synod_fault::DiskFault;
 use synod_simulator::Micros;
 
 use super::{Machine, SimWorld, Wakeup};
@@ -15,6 +19,23 @@ use synod_host::{PartReader, SnapshotDone, SnapshotOrder};
 
 /// How much later a loop is looked at again that is held up.
 const HELD_UP_LOOK: Micros = Micros(1_000);
+
+/// How much later a disk is looked at again that keeps work waiting.
+const DISK_LOOK: Micros = Micros(10_000);
+
+/// The longest work on a snapshot where nothing is slow, in microseconds.
+const SNAPSHOT_US_MAX: u64 = 50_000;
+
+/// How many syncs make a snapshot durable: of its file and of its folder.
+const SNAPSHOT_SYNCS: u64 = 2;
+
+/// Work on snapshots that waits for its end.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    given: VecDeque<SnapshotOrder>,
+    /// Until when the disk keeps the first of them waiting, if it was met while it was slow.
+    until: Option<Micros>,
+}
 
 impl Machine {
     /// Holds an order against the time for which a snapshot may be held for clients.
@@ -38,6 +59,55 @@ impl Machine {
         }
     }
 
+    /// Takes an order, which begins once those before it are carried out.
+    pub(super) fn on_order(&mut self, order: SnapshotOrder, world: &mut SimWorld) {
+        let Some(process) = &mut self.process else { return };
+        process.orders.given.push_back(order);
+        if process.orders.given.len() == 1 {
+            self.begin_order(world);
+        }
+    }
+
+    fn begin_order(&self, world: &mut SimWorld) {
+        let Some(process) = &self.process else { return };
+        let length = Micros(world.chance().between(50, SNAPSHOT_US_MAX));
+        world.after(self.address(), Wakeup::Snapshot(process.process), length);
+    }
+
+    /// Tells whether the order that was given first waits for a disk that is slow or hangs. One
+    /// that is itself again keeps nothing waiting.
+    fn awaits_disk(&mut self, world: &mut SimWorld) -> bool {
+        let (place, hung, slow_ms) = (self.place(), self.hung, self.slow_ms);
+        let Some(process) = &mut self.process else { return false };
+        if !process.orders.given.front().is_some_and(is_made_durable) || (!hung && slow_ms == 0) {
+            return false;
+        }
+        let now = world.now();
+        let until = *process.orders.until.get_or_insert_with(|| {
+            let slow = world.chance().below(SNAPSHOT_SYNCS * slow_ms * 1_000 + 1);
+            Micros(now.0 + slow)
+        });
+        let waits = hung || now < until;
+        if waits {
+            let is_met = |fault| match fault {
+                DiskFault::Slow { .. } => slow_ms > 0,
+                DiskFault::Hung => hung,
+                DiskFault::Full
+                | DiskFault::SyncFails
+                | DiskFault::WriteFails
+                | DiskFault::ReadFails
+                | DiskFault::ShortWrites
+                | DiskFault::PowerFailsAt { .. }
+                | DiskFault::Rot
+                | DiskFault::RolledBack
+                | DiskFault::MadeAnew
+                | DiskFault::Foreign => false,
+            };
+            world.felt_disk(place, is_met);
+        }
+        waits
+    }
+
     /// Carries the order out that was given first, and tells the host.
     pub(super) fn on_snapshot(&mut self, number: u64, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.process.as_ref().is_none_or(|process| process.process != number) {
@@ -46,9 +116,14 @@ impl Machine {
         if self.is_held_up() {
             return world.after(self.address(), Wakeup::Snapshot(number), HELD_UP_LOOK);
         }
+        if self.awaits_disk(world) {
+            monitor.tracker.see(Point::SnapshotAwaitsDisk);
+            return world.after(self.address(), Wakeup::Snapshot(number), DISK_LOOK);
+        }
         self.tell_room(self.now(world));
         let Some(process) = &mut self.process else { return };
-        let Some(order) = process.orders.pop_front() else { return };
+        let Some(order) = process.orders.given.pop_front() else { return };
+        process.orders.until = None;
         let resumed = matches!(
             &order,
             SnapshotOrder::Read { to: PartReader::Peer(_), offset, .. } if *offset > 0
@@ -84,6 +159,19 @@ impl Machine {
         }
         process.host.on_snapshot(done);
         process.taken.given.push(Given { cause: Cause::Snapshot, before });
+        // What the host gives next is behind those that wait already.
+        if !process.orders.given.is_empty() {
+            self.begin_order(world);
+        }
         self.flush_taken(world, monitor);
+    }
+}
+
+/// Tells whether an order ends with something that is durable.
+fn is_made_durable(order: &SnapshotOrder) -> bool {
+    match order {
+        SnapshotOrder::Take { .. } => true,
+        SnapshotOrder::Keep(part) => part.end() >= part.total,
+        SnapshotOrder::Read { .. } | SnapshotOrder::LetGo(_) => false,
     }
 }
