@@ -41,6 +41,10 @@ pub struct Counts {
     pub snapshots_taken: u64,
     /// Snapshots of this node's own state that were not made.
     pub snapshots_failed: u64,
+    /// Snapshots of this node that were found to be damaged, by the start too.
+    pub snapshots_damaged: u64,
+    /// Damaged snapshots in whose place a whole one stands.
+    pub snapshots_repaired: u64,
     /// Snapshots of other nodes that were not kept, or were not what they were said to be.
     pub snapshots_not_kept: u64,
     /// Bytes of snapshots of other nodes that were received.

@@ -154,6 +154,10 @@ impl<M: StateMachine> Host<M> {
     }
 
     fn take_snapshot(&mut self, now: Moment) {
+        // A state that is on its way to the one at the log's beginning is not written down.
+        if !self.replica.has_state() {
+            return;
+        }
         let (applied, log_bytes) = (self.replica.executor().applied(), self.settings.log_bytes);
         let Some(cause) = self.snapshots.due(now, applied, log_bytes) else { return };
         if self.room.disk() == Disk::Full {

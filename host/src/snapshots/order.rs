@@ -73,8 +73,8 @@ pub enum SnapshotDone<M> {
         to: PartReader,
         /// The part.
         part: Option<StatePart>,
-        /// Whether the snapshot could not be read.
-        is_damaged: bool,
+        /// The slot of the snapshot that could not be read, if one could not.
+        damaged: Option<Slot>,
     },
     /// A snapshot is not held open for clients any more.
     LetGo,
@@ -87,7 +87,7 @@ impl SnapshotOrder {
         match self {
             Self::Take { .. } => SnapshotDone::NotTaken,
             Self::Keep(_) => SnapshotDone::NotKept,
-            Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None, is_damaged: false },
+            Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None, damaged: None },
             Self::LetGo(_) => SnapshotDone::LetGo,
         }
     }
