@@ -151,6 +151,9 @@ impl<M: StateMachine> Host<M> {
         }
         self.read_parts(now);
         self.take_snapshot(now);
+        let newest = self.snapshots.newest();
+        let again = self.snapshots.scrub.begin(now, newest, &self.settings.scrub);
+        self.outputs.extend(again.map(Output::Snapshot));
     }
 
     fn take_snapshot(&mut self, now: Moment) {

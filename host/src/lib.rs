@@ -66,6 +66,7 @@ pub use snapshots::for_clients::{
 };
 pub use snapshots::order::{PartReader, SnapshotDone, SnapshotOrder};
 pub use snapshots::parts::WISHES_MAX;
+pub use snapshots::scrub::{SCRUB_BYTES_PER_SECOND, SCRUB_REST, ScrubPace, Scrubbed};
 pub use snapshots::work::SnapshotWork;
 pub use stages::{ASKED_TIMED_MAX, OPEN_TIMED_MAX, STAGES, Stage};
 pub use synod_journal as journal;

@@ -299,8 +299,7 @@ fn who_has_no_peer_is_refused_unless_the_log_reaches_back() {
         let voters: Vec<_> = (2..2 + voters).map(NodeId::new).collect();
         let (disk, options) = made(&voters, &state(20), cut);
         disk.tamper(&snapshot(&disk).0, |bytes| bytes[70] ^= 1);
-        let opened =
-            synod_host::open_above(disk, folders, &options, Nothing, &settings, |_, _| ());
+        let opened = synod_host::open_above(disk, folders, &options, Nothing, &settings, |_, _| ());
         match (voters.len(), cut, opened) {
             (1, true, Err(error @ RecoveryError::DamagedSnapshot { .. })) => {
                 assert!(error.to_string().contains("no other node"), "{error}");

@@ -293,6 +293,9 @@ impl Machine {
         let seed = world.chance().next_u64();
         let period = Duration::from_millis(u64::from(config.heartbeat_ms));
         let (opened, snapshots) = opened;
+        if !opened.has_state() {
+            monitor.tracker.see(Point::BegunWithoutState);
+        }
         let (mut host, journal) = opened.start(config, seed);
         host.let_read_all([READER]);
         self.processes += 1;
@@ -442,12 +445,12 @@ impl Machine {
         world.ended(self.place(), Some(comeback));
     }
 
-    /// A process that cannot recover: its disk is damaged for good, fails, or has no power to read.
+    /// A process that cannot recover: its disk is damaged for good, or fails.
     fn refuse(&mut self, error: &StorageError, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.is_stranger() && is_of_another(error) {
             return self.on_refused(world, monitor);
         }
-        if !is_damage(error) || self.failing {
+        if !is_damage(error) {
             return self.crash_on(error, world, monitor);
         }
         // Nobody has broken this journal: it damaged itself.

@@ -8,6 +8,7 @@ use synod_paxos::Slot;
 use synod_smr::{Executor, Input, StateMachine};
 
 use super::order::SnapshotDone;
+use super::scrub::Scrubbed;
 use crate::host::Host;
 
 impl<M: StateMachine> Host<M> {
@@ -43,6 +44,7 @@ impl<M: StateMachine> Host<M> {
                 self.on_part(to, part);
             }
             SnapshotDone::LetGo => {}
+            SnapshotDone::Scrubbed(read) => self.on_scrubbed(&read),
         }
     }
 
@@ -70,10 +72,24 @@ impl<M: StateMachine> Host<M> {
         self.snapshots.on_damage(slot);
     }
 
+    fn on_scrubbed(&mut self, read: &Scrubbed) {
+        self.counts.scrubbed_bytes += read.bytes;
+        self.snapshots.scrub.on_read(self.stages.now(), read, &self.settings.scrub);
+        if read.is_damaged {
+            self.on_damaged_snapshot(read.slot);
+        } else if read.is_last && read.bytes > 0 {
+            self.counts.scrub_rounds += 1;
+            tracing::debug!(slot = read.slot.number(), "the newest snapshot is whole");
+        }
+    }
+
     fn tell_mended(&mut self, mended: bool, slot: Slot) {
         if mended {
             self.counts.snapshots_repaired += 1;
-            tracing::info!(slot = slot.number(), "a whole snapshot stands in a damaged one's place");
+            tracing::info!(
+                slot = slot.number(),
+                "a whole snapshot stands in a damaged one's place"
+            );
         }
     }
 }

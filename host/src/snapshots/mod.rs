@@ -12,6 +12,7 @@ mod done;
 pub(crate) mod for_clients;
 pub(crate) mod order;
 pub(crate) mod parts;
+pub(crate) mod scrub;
 pub(crate) mod unread;
 pub(crate) mod work;
 
@@ -21,6 +22,7 @@ use synod_clock::Moment;
 use synod_paxos::Slot;
 
 use for_clients::{ClientSnapshotLimits, ForClients};
+use scrub::Scrub;
 
 /// What a host knows of its snapshots.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Snapshots {
     grown: Slot,
     /// What is given to clients.
     pub(crate) for_clients: ForClients,
+    /// What is read again.
+    pub(crate) scrub: Scrub,
     /// Below this slot the log is to go, once that is recorded.
     to_cut: Option<Slot>,
     /// What was given to the journal since the newest one was begun, by earlier lives too.
@@ -92,6 +96,7 @@ impl Snapshots {
             keeping_bytes: 0,
             grown: newest,
             for_clients: ForClients::default(),
+            scrub: Scrub::default(),
             to_cut: None,
             bytes,
             under_way: UnderWay::default(),

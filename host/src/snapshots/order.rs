@@ -7,6 +7,8 @@ use synod_paxos::{NodeId, Slot};
 use synod_smr::wire::StateDescription;
 use synod_smr::{Connection, Executor, RequestId, SnapshotView, StatePart};
 
+use super::scrub::Scrubbed;
+
 /// Who is read a part of a snapshot for. Complete by its nature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartReader {
@@ -42,6 +44,13 @@ pub enum SnapshotOrder {
     },
     /// The snapshot that is held open for clients is to be let go.
     LetGo(Slot),
+    /// A chunk of the newest snapshot is to be read again, to see whether it is as it was written.
+    Scrub {
+        /// The slot of the snapshot.
+        slot: Slot,
+        /// The chunk, counted from zero.
+        chunk: u32,
+    },
 }
 
 /// How an order went. Complete by its nature.
@@ -78,6 +87,8 @@ pub enum SnapshotDone<M> {
     },
     /// A snapshot is not held open for clients any more.
     LetGo,
+    /// A chunk was read again.
+    Scrubbed(Scrubbed),
 }
 
 impl SnapshotOrder {
@@ -89,6 +100,12 @@ impl SnapshotOrder {
             Self::Keep(_) => SnapshotDone::NotKept,
             Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None, damaged: None },
             Self::LetGo(_) => SnapshotDone::LetGo,
+            Self::Scrub { slot, .. } => SnapshotDone::Scrubbed(Scrubbed {
+                slot: *slot,
+                bytes: 0,
+                is_last: true,
+                is_damaged: false,
+            }),
         }
     }
 }
@@ -104,6 +121,7 @@ impl fmt::Display for SnapshotOrder {
             }
             Self::Read { to, offset, .. } => write!(formatter, "bytes {offset} on for {to}"),
             Self::LetGo(slot) => write!(formatter, "the end of {slot} for clients"),
+            Self::Scrub { slot, chunk } => write!(formatter, "chunk {chunk} of {slot} again"),
         }
     }
 }

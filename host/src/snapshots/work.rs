@@ -19,6 +19,7 @@ use synod_smr::{
 };
 
 use super::order::{PartReader, SnapshotDone, SnapshotOrder};
+use super::scrub::Scrubbed;
 use super::unread::Unread;
 
 /// The snapshots of a node, and the machine before any command.
@@ -31,6 +32,8 @@ pub struct SnapshotWork<M, D: Disk> {
     reader: Option<SnapshotReader<D>>,
     /// The one that clients are given, however old it has become.
     held: Option<SnapshotReader<D>>,
+    /// The one that is read again.
+    scrubbed: Option<SnapshotReader<D>>,
 }
 
 impl<M, D: Disk> std::fmt::Debug for SnapshotWork<M, D> {
@@ -132,7 +135,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     }
 
     fn with(store: Store<D>, (machine, limits): (M, SessionLimits)) -> Self {
-        Self { store, machine, limits, making: None, reader: None, held: None }
+        Self { store, machine, limits, making: None, reader: None, held: None, scrubbed: None }
     }
 
     /// Returns the state of the newest snapshot that is whole; none if there is none. Those that
@@ -181,6 +184,10 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         if let Store::Open(store) = &mut self.store {
             store.note_damage(damaged.clone());
         }
+        // One of the same slot may take its place, and what is open is the damaged file.
+        for open in [&mut self.reader, &mut self.held, &mut self.scrubbed] {
+            open.take_if(|reader| reader.snapshot().bound == damaged.bound);
+        }
         slot_of(damaged.bound)
     }
 
@@ -220,6 +227,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
                 };
                 SnapshotDone::Read { to, part, damaged }
             }
+            SnapshotOrder::Scrub { slot, chunk } => SnapshotDone::Scrubbed(self.scrub(slot, chunk)),
             SnapshotOrder::LetGo(slot) => {
                 self.held = self.held.take().filter(|held| held.snapshot().bound != bound_of(slot));
                 SnapshotDone::LetGo
@@ -323,6 +331,37 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
             None => self.reader.insert(store.reader(newest.bound)?),
         };
         part_of(reader, offset, bytes_max)
+    }
+
+    /// Reads a chunk of the newest snapshot again; with the first one its head and its manifest.
+    fn scrub(&mut self, slot: Slot, chunk: u32) -> Scrubbed {
+        let mut read = Scrubbed { slot, bytes: 0, is_last: true, is_damaged: false };
+        match self.read_again(slot, chunk) {
+            Ok(Some((bytes, is_last))) => (read.bytes, read.is_last) = (bytes, is_last),
+            // A newer one has taken its place.
+            Ok(None) => {}
+            Err(unread) => {
+                tracing::error!(%slot, chunk, reason = %unread, "a snapshot cannot be read again");
+                read.is_damaged = self.damaged_by(&unread).is_some();
+            }
+        }
+        read
+    }
+
+    fn read_again(&mut self, slot: Slot, chunk: u32) -> Result<Option<(u64, bool)>, Unread> {
+        let open = self.scrubbed.take().filter(|_| chunk > 0);
+        let Some(store) = self.store.opened() else { return Ok(None) };
+        let Some(newest) = store.newest().filter(|newest| newest.bound == bound_of(slot)) else {
+            return Ok(None);
+        };
+        let mut reader = match open.filter(|open| open.snapshot() == newest) {
+            Some(reader) => reader,
+            None => store.reader(newest.bound)?,
+        };
+        let bytes = if chunk < newest.chunks { reader.chunk(chunk)?.len() as u64 } else { 0 };
+        let is_last = chunk + 1 >= newest.chunks;
+        self.scrubbed = Some(reader).filter(|_| !is_last);
+        Ok(Some((bytes, is_last)))
     }
 
     /// Reads a part of the snapshot that clients are given; it is opened where it is the newest.

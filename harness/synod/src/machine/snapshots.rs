@@ -34,7 +34,10 @@ impl Machine {
                 }
             }
             SnapshotOrder::LetGo(_) => process.held = None,
-            SnapshotOrder::Read { .. } | SnapshotOrder::Take { .. } | SnapshotOrder::Keep(_) => {}
+            SnapshotOrder::Read { .. }
+            | SnapshotOrder::Take { .. }
+            | SnapshotOrder::Keep(_)
+            | SnapshotOrder::Scrub { .. } => {}
         }
     }
 
@@ -74,7 +77,9 @@ impl Machine {
             SnapshotDone::Kept { .. } => Some(Point::SnapshotInParts),
             SnapshotDone::Read { .. } if resumed => Some(Point::SnapshotAskedOn),
             SnapshotDone::LetGo => Some(Point::HoldLetGo),
-            SnapshotDone::Read { .. } | SnapshotDone::NotKept => None,
+            SnapshotDone::Scrubbed(read) if read.is_damaged => Some(Point::ScrubFound),
+            SnapshotDone::Scrubbed(read) if read.is_last => Some(Point::ScrubRound),
+            SnapshotDone::Read { .. } | SnapshotDone::NotKept | SnapshotDone::Scrubbed(_) => None,
         };
         if let SnapshotDone::Taken { slot, .. } = &done {
             process.newest = *slot;
@@ -82,7 +87,11 @@ impl Machine {
         if let Some(point) = point {
             monitor.tracker.see(point);
         }
+        let had_state = process.host.replica().has_state();
         process.host.on_snapshot(done);
+        if !had_state && process.host.replica().has_state() {
+            monitor.tracker.see(Point::StateFromPeer);
+        }
         process.taken.given.push(Given { cause: Cause::Snapshot, before });
         self.flush_taken(world, monitor);
     }
