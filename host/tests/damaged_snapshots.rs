@@ -17,10 +17,13 @@ use synod_host::journal::{
     CallFault, Disk as _, DiskCall, Failure, HardState, Journal, Options, Records, SimDisk,
     SnapshotBound, SnapshotOptions, SnapshotStore, Times,
 };
-use synod_host::{DataFolders, RecoveryError, Settings, SnapshotOrder};
+use synod_host::{DataFolders, RecoveryError, Settings, SnapshotDone, SnapshotOrder, SnapshotWork};
 use synod_paxos::{AfterSync, Ballot, Configuration, Message as Paxos, NodeId, Slot};
 use synod_smr::wire::{JournalRecord, encode_description, encode_record};
-use synod_smr::{Executor, Message, StatePart};
+use synod_smr::{
+    Executor, Invalid, Message, NoSnapshot, RestoreError, SnapshotPieces, SnapshotView,
+    StateMachine, StatePart,
+};
 
 const SEGMENT_BYTES: u64 = 64 << 10;
 
@@ -266,7 +269,7 @@ fn trouble_of_the_disk_is_no_damage() {
 
 /// Makes the folders of a node among `voters`, with a snapshot of that state, and a journal that
 /// was cut there or has no record.
-fn made(voters: &[NodeId], state: &Executor<Nothing>, cut: bool) -> (SimDisk, Options) {
+fn made<M: StateMachine>(voters: &[NodeId], state: &Executor<M>, cut: bool) -> (SimDisk, Options) {
     let disk = SimDisk::new(1);
     let voters = Configuration::majority(voters.iter().copied()).unwrap();
     let mut options = Options::new(synod_host::identity_of("test", rig::ME, &voters).as_bytes());
@@ -311,4 +314,107 @@ fn who_has_no_peer_is_refused_unless_the_log_reaches_back() {
             (_, _, opened) => panic!("{voters:?} {cut}: {:?}", opened.map(|_| ())),
         }
     }
+}
+
+/// A running node reads its newest snapshot again, whatever part of the file is damaged.
+#[test]
+fn what_is_read_again_is_found_and_replaced() {
+    for damage in damages() {
+        let disk = SimDisk::new(1);
+        let mut rig = begin(&disk);
+        choose(&mut rig, 0, 300);
+        let (file, slot) = snapshot(&disk);
+        let rest = settings().scrub.rest.as_millis() as u64;
+        rig.now_ms += rest + 1;
+        rig.tick();
+        rig.work();
+        let counts = *rig.host.counts();
+        assert_eq!((counts.scrub_rounds, counts.snapshots_damaged), (1, 0), "it is whole");
+        disk.tamper(&file, damage);
+        rig.now_ms += rest + 1;
+        rig.tick();
+        rig.work();
+        assert_eq!(rig.host.counts().snapshots_damaged, 1);
+        assert_eq!(rig.host.measure(rig.now()).damaged_snapshot, Some(slot));
+        rig.work();
+        rig.settle();
+        assert_eq!(rig.host.counts().snapshots_repaired, 1);
+        assert_eq!(rig.host.measure(rig.now()).damaged_snapshot, None);
+        drop(rig);
+        let (again, _) = open_above(&disk.crash(|_| 0), SEGMENT_BYTES, &settings()).unwrap();
+        assert!(again.has_state());
+    }
+}
+
+/// A state of 64 KiB.
+#[derive(Clone, Debug, Default)]
+struct Large;
+
+impl StateMachine for Large {
+    fn validate(&self, _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+    fn apply(&mut self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn query(&self, _: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+    fn digest(&self) -> u64 {
+        7
+    }
+    fn snapshot(&self) -> Result<SnapshotView, NoSnapshot> {
+        Ok(SnapshotView::whole(vec![0x5a; 64 << 10]))
+    }
+    fn restore(&mut self, snapshot: &mut SnapshotPieces<'_>) -> Result<(), RestoreError> {
+        snapshot.rest(usize::MAX).map(drop)
+    }
+}
+
+/// Every byte of a snapshot of 64 KiB in turn: a start finds it and begins without a state, a look
+/// finds it where head or manifest tell, and a node that runs finds it as it reads again. No start
+/// goes on from what is damaged.
+#[test]
+fn no_byte_of_a_snapshot_is_damaged_in_silence() {
+    let folders = DataFolders { journal: Path::new("journal"), snapshots: Path::new("snapshots") };
+    let mut state = Executor::with_limits(Large, settings().sessions);
+    for _ in 0..20 {
+        state.apply(&sized(9), |_, _| {});
+    }
+    let voters = [NodeId::new(1), rig::ME, NodeId::new(3)];
+    let (disk, options) = made(&voters, &state, true);
+    let (file, slot) = snapshot(&disk);
+    let store = SnapshotOptions::new(&options.identity);
+    let mut bytes = 0;
+    disk.tamper(&file, |whole| bytes = whole.len());
+    assert!(bytes > 64 << 10);
+    for place in 0..bytes {
+        disk.tamper(&file, |whole| whole[place] ^= 1 << (place % 8));
+        let begins = (Large, settings().sessions);
+        let folder = folders.snapshots;
+        let (mut work, found) = SnapshotWork::open(disk.clone(), folder, &store, begins).unwrap();
+        // The shipped order, as the host gives it in each round.
+        let read = |chunk| SnapshotOrder::Scrub { slot, chunk };
+        let is_found = match found.damaged.is_empty() {
+            false => true,
+            true => (0..2).any(|chunk| match work.carry_out(read(chunk)) {
+                SnapshotDone::Scrubbed(read) => read.is_damaged,
+                other => panic!("{other:?}"),
+            }),
+        };
+        assert!(is_found, "byte {place} of {bytes}");
+        drop(work);
+        // A whole start writes, so it is tried at each place of the head and the manifest, and at
+        // some of the others.
+        if place < 64 || place + 200 > bytes || place % 64 == 0 {
+            let disk = disk.kill();
+            let opened =
+                synod_host::open_above(disk, folders, &options, Large, &settings(), |_, _| ());
+            let (opened, _) = opened.unwrap();
+            assert!(!opened.has_state() && opened.state_at() == slot, "byte {place} of {bytes}");
+        }
+        disk.tamper(&file, |whole| whole[place] ^= 1 << (place % 8));
+    }
+    let opened = synod_host::open_above(disk, folders, &options, Large, &settings(), |_, _| ());
+    assert!(opened.unwrap().0.has_state());
 }
