@@ -20,7 +20,8 @@ use synod_smr::{Checkpoint, Record};
 use crate::beginning::beginning_of;
 use crate::hard_state::NodeHardState;
 use crate::identity::parts_of_identity;
-use crate::recovery::{DataFolders, Inspected, RecoveryError, inspect};
+use crate::recovery::{DataFolders, Inspected, inspect};
+use crate::recovery_error::RecoveryError;
 use crate::settings::Settings;
 
 pub use synod_journal::{LostRecords, SegmentState, Survey, SurveyedDamage, SurveyedSegment};

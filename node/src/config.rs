@@ -109,9 +109,7 @@ pub const SEGMENT_BYTES: u64 = synod_host::journal::SEGMENT_BYTES;
 /// What the journal keeps past a snapshot where nothing else is asked for.
 pub const LOG_BYTES: u64 = synod_host::LOG_BYTES;
 
-/// How many bytes of the newest snapshot are read again in a second, where nothing else is asked
-/// for.
-pub const SCRUB_BYTES_PER_SECOND: u64 = synod_host::SCRUB_BYTES_PER_SECOND;
+pub use synod_host::SCRUB_BYTES_PER_SECOND_MAX;
 
 /// With less than this a node would write snapshots more than anything else.
 pub const LOG_BYTES_MIN: u64 = 1 << 20;
@@ -214,7 +212,7 @@ impl Config {
             data: folder.join("data").join(&name),
             segment_bytes: SEGMENT_BYTES,
             log_bytes: LOG_BYTES,
-            scrub_bytes_per_second: SCRUB_BYTES_PER_SECOND,
+            scrub_bytes_per_second: SCRUB_BYTES_PER_SECOND_MAX,
             backup_clients: BTreeSet::new(),
             tls: TlsFiles::in_folder(folder, &name),
             timing: Timing::default(),

@@ -9,6 +9,4 @@ Twice == <<"c", "c">>
 Ahead == held[r3] \cap {1} = {}
 \* Reached, hence violated: a node that lacks a slot goes on from another's snapshot.
 NoInstall == ~ (applied[r3] = 2 /\ 1 \notin voted[r3] /\ 2 \in held[r3])
-\* Reached, hence violated: a node without its state has it again by the decrees of another.
-NoFetch == ~ (crashed = 1 /\ \E r \in Replica : base[r] = 2 /\ snap[r].upto = 0 /\ applied[r] = 2)
 ====

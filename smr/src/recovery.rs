@@ -56,8 +56,6 @@ impl<M: StateMachine> Recovering<M> {
     /// Begins above a slot without the state there, as the snapshot that stands for it is damaged:
     /// all that was voted is here, and the replica does not lead before it has the state from its
     /// peers. It goes on from `state`, which is that of an earlier slot.
-    ///
-    /// spec: Snapshot!Crash
     pub fn without_state(state: Executor<M>, slot: Slot, limits: Limits) -> Self {
         let paxos = synod_paxos::Recovery::above(slot);
         Self { paxos, executor: state, limits, checkpoints: Checkpoints::default() }

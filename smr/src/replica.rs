@@ -299,8 +299,7 @@ impl<M: StateMachine> Replica<M> {
         for finding in self.checkpoints.judge(&self.config.voters) {
             effects.find(finding);
         }
-        let is_idle = self.paxos.leader().ballot().is_none();
-        assert!(is_idle || self.has_state(), "who has no state neither campaigns nor leads");
+        assert!(self.has_state() || self.paxos.leader().ballot().is_none(), "no state, no ballot");
         let leads = self.claims().is_some();
         assert!(leads || !self.proposals.has_queued(), "who does not lead proposes nothing");
         assert!(leads || self.reads.is_empty(), "who does not lead answers no question");
@@ -320,10 +319,7 @@ impl<M: StateMachine> Replica<M> {
 
     /// Applies what is chosen, and answers who waited for it.
     fn apply(&mut self, effects: &mut Effects) {
-        if !self.has_state() {
-            return;
-        }
-        while self.executor.applied() < self.paxos.chosen() {
+        while self.has_state() && self.executor.applied() < self.paxos.chosen() {
             let decree = self.paxos.log().decree(self.executor.applied());
             let decree = decree.expect("slots are forgotten only after they are applied").clone();
             let proposals = &mut self.proposals;
@@ -334,7 +330,7 @@ impl<M: StateMachine> Replica<M> {
             });
             self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
-        assert_eq!(self.executor.applied(), self.paxos.chosen(), "what is chosen is applied");
+        assert!(!self.has_state() || self.executor.applied() == self.paxos.chosen(), "a gap");
         // Bytes of proposals are freed only here, as a proposed batch is held until it is chosen.
         self.proposals.on_chosen(self.paxos.chosen());
     }
@@ -430,8 +426,8 @@ impl<M: StateMachine> Replica<M> {
     /// durable as it was chosen stays, and so does what is not chosen, which has its own bounds.
     fn forget(&mut self, effects: &mut Effects) {
         while let Some(keep_from) = self.excess() {
-            let is_applied = keep_from <= self.executor.applied();
-            assert!(is_applied || !self.has_state(), "only what is applied is let go of");
+            let done = keep_from <= self.executor.applied() || !self.has_state();
+            assert!(done, "only what is applied is let go of");
             self.drive(synod_paxos::Input::ForgetBelow(keep_from), effects);
         }
     }
@@ -498,8 +494,6 @@ impl<M: StateMachine> Replica<M> {
     }
 
     /// Tells whether this node is fit to lead, however slow its disk.
-    ///
-    /// Without its state it could judge no command and answer no question.
     fn can_lead(&self) -> bool {
         self.draining.is_none() && self.disk == Disk::Fine && self.has_state()
     }

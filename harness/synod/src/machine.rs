@@ -271,9 +271,7 @@ impl Machine {
         if self.full && !found.records.is_empty() {
             monitor.tracker.see(Point::StartOnFullDisk);
         }
-        if found.is_cut {
-            monitor.tracker.see(Point::LogCut);
-        }
+        snapshots::see_beginning(&found, monitor);
         let life = opened.0.incarnation;
         world.say(|| {
             let (count, synced) = (found.records.len(), found.vouched);
@@ -293,9 +291,6 @@ impl Machine {
         let seed = world.chance().next_u64();
         let period = Duration::from_millis(u64::from(config.heartbeat_ms));
         let (opened, snapshots) = opened;
-        if !opened.has_state() {
-            monitor.tracker.see(Point::BegunWithoutState);
-        }
         let (mut host, journal) = opened.start(config, seed);
         host.let_read_all([READER]);
         self.processes += 1;
@@ -339,7 +334,7 @@ impl Machine {
                 found.take(bytes, record);
             })?;
         found.cut_bytes = begun.0.cut_bytes;
-        found.state_at = begun.0.state_at();
+        (found.state_at, found.has_state) = (begun.0.state_at(), begun.0.has_state());
         self.vouched.settle(found)?;
         Ok(begun)
     }

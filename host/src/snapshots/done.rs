@@ -7,8 +7,7 @@
 use synod_paxos::Slot;
 use synod_smr::{Executor, Input, StateMachine};
 
-use super::order::SnapshotDone;
-use super::scrub::Scrubbed;
+use super::order::{Scrubbed, SnapshotDone};
 use crate::host::Host;
 
 impl<M: StateMachine> Host<M> {

@@ -7,8 +7,6 @@ use synod_paxos::{NodeId, Slot};
 use synod_smr::wire::StateDescription;
 use synod_smr::{Connection, Executor, RequestId, SnapshotView, StatePart};
 
-use super::scrub::Scrubbed;
-
 /// Who is read a part of a snapshot for. Complete by its nature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartReader {
@@ -89,6 +87,19 @@ pub enum SnapshotDone<M> {
     LetGo,
     /// A chunk was read again.
     Scrubbed(Scrubbed),
+}
+
+/// What came of a chunk that was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// The snapshot.
+    pub slot: Slot,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// Whether it was the last chunk, or there is nothing more to be read.
+    pub is_last: bool,
+    /// Whether it is damaged.
+    pub is_damaged: bool,
 }
 
 impl SnapshotOrder {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use synod_clock::Moment;
 use synod_paxos::Slot;
 
-use super::order::SnapshotOrder;
+use super::order::{Scrubbed, SnapshotOrder};
 
 /// How fast the newest snapshot is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,13 @@ pub struct ScrubPace {
 
 impl Default for ScrubPace {
     fn default() -> Self {
-        Self { bytes_per_second: SCRUB_BYTES_PER_SECOND, rest: SCRUB_REST }
+        Self { bytes_per_second: SCRUB_BYTES_PER_SECOND_MAX, rest: SCRUB_REST }
     }
 }
 
 /// The most bytes of snapshots that are read again in a second: little beside any disk, and a
 /// gibibyte in a quarter of an hour.
-pub const SCRUB_BYTES_PER_SECOND: u64 = 1 << 20;
+pub const SCRUB_BYTES_PER_SECOND_MAX: u64 = 1 << 20;
 
 /// For how long nothing is read before a snapshot is read again.
 pub const SCRUB_REST: Duration = Duration::from_secs(600);
@@ -45,21 +45,8 @@ pub(crate) struct Scrub {
     is_out: bool,
 }
 
-/// What came of a chunk that was read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scrubbed {
-    /// The snapshot.
-    pub slot: Slot,
-    /// How many bytes were read.
-    pub bytes: u64,
-    /// Whether it was the last chunk, or there is nothing more to be read.
-    pub is_last: bool,
-    /// Whether it is damaged.
-    pub is_damaged: bool,
-}
-
 impl Scrub {
-    /// Returns what is to be read now, if anything is.
+    /// Returns what is to be read at this moment, if anything is.
     pub(crate) fn begin(
         &mut self,
         now: Moment,

@@ -18,8 +18,7 @@ use synod_smr::{
     StateMachine, StatePart,
 };
 
-use super::order::{PartReader, SnapshotDone, SnapshotOrder};
-use super::scrub::Scrubbed;
+use super::order::{PartReader, Scrubbed, SnapshotDone, SnapshotOrder};
 use super::unread::Unread;
 
 /// The snapshots of a node, and the machine before any command.

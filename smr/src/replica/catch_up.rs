@@ -5,8 +5,9 @@
 //! the first part of a snapshot: it is kept part by part, and asked for on by who has the same.
 //! What this node voted for in the ballot of its leader is here, and to be announced: a copy would
 //! only come on top of it. A node that lost its state to a damaged snapshot has it again the same
-//! way, and asks from the slot of the state that it has. The claim kept true is one of liveness: while some reachable peer knows
-//! more, a question to one of them is out or will be, at a tick within a bound.
+//! way, and asks from the slot of the state that it has. The claim kept true is one of liveness:
+//! while some reachable peer knows more, a question to one of them is out or will be, at a tick
+//! within a bound.
 
 use super::Replica;
 use crate::command::CommandBatch;
@@ -105,8 +106,9 @@ struct Asked {
 
 impl CatchUp {
     /// Counts a tick, and says whom to ask: where nothing was learned since the last tick although
-    /// somebody knows more. `chosen` ends what this node knows the decrees of; `is_voted` tells whether the next decree is here, voted for in the
-    /// leader's ballot. Each peer comes with its chosen prefix and the ticks there and back.
+    /// somebody knows more. `chosen` ends what this node knows the decrees of; `is_voted` tells
+    /// whether the next decree is here, voted for in the leader's ballot. Each peer comes with its
+    /// chosen prefix and the ticks there and back.
     pub fn on_tick(
         &mut self,
         chosen: Slot,
@@ -342,7 +344,7 @@ impl<M: StateMachine> Replica<M> {
     /// Applies decrees below the log's beginning, where the state there is not here. They are not
     /// recorded: what was voted below is settled, and the next snapshot stands for it.
     ///
-    /// spec: Snapshot!Fetch
+    /// spec: SnapshotDamage!Fetch
     fn apply_below_base(&mut self, first: Slot, decrees: &[Decree<CommandBatch>]) {
         let mut slot = first;
         for decree in decrees {

@@ -9,6 +9,7 @@ use synod_simulator::Micros;
 
 use super::{Machine, SimWorld, Wakeup};
 use crate::coverage::Point;
+use crate::journal_thread::Found;
 use crate::monitor::Monitor;
 use crate::step::{Cause, Given, Stance};
 use synod_host::{PartReader, SnapshotDone, SnapshotOrder};
@@ -94,5 +95,15 @@ impl Machine {
         }
         process.taken.given.push(Given { cause: Cause::Snapshot, before });
         self.flush_taken(world, monitor);
+    }
+}
+
+/// Sees how a life begins.
+pub(super) fn see_beginning(found: &Found, monitor: &mut Monitor) {
+    if found.is_cut {
+        monitor.tracker.see(Point::LogCut);
+    }
+    if !found.has_state {
+        monitor.tracker.see(Point::BegunWithoutState);
     }
 }
