@@ -126,6 +126,7 @@ fn json_of(node: u16, status: Option<&Status>) -> Value {
     let host = &status.host;
     value["disk"] = host.disk.word().into();
     value["snapshot"] = host.snapshot.map(|slot| slot.number()).into();
+    value["has_state"] = has_state(status).into();
     value["version"] = host.version.to_string().into();
     value["certificate_end_s"] = host.certificate_end_s.into();
     value
@@ -164,6 +165,9 @@ fn summary(look: &Look) -> String {
 
 fn row(status: &Status, highest: u64, present: SystemTime) -> Vec<String> {
     let (role, ballot) = match (status.leads, status.follows) {
+        (None, follows) if !has_state(status) => {
+            ("no state", follows.map_or_else(|| NOTHING.to_owned(), |ballot| ballot.to_string()))
+        }
         (Some(ballot), _) => ("leads", ballot.to_string()),
         (None, Some(ballot)) => ("follows", ballot.to_string()),
         (None, None) => ("no leader", NOTHING.to_owned()),
@@ -182,6 +186,12 @@ fn row(status: &Status, highest: u64, present: SystemTime) -> Vec<String> {
         host.certificate_end_s.map_or_else(|| NOTHING.to_owned(), |end| days_left(end, present)),
         status.incarnation.to_string(),
     ]
+}
+
+/// Tells whether a node has the state of what it knows to be chosen: it applies that in the step in
+/// which it learns of it, unless its snapshot was damaged when it started.
+fn has_state(status: &Status) -> bool {
+    status.applied >= status.chosen
 }
 
 /// Says for how many whole days more something is good.
@@ -282,6 +292,16 @@ mod tests {
             ["2", "follows", &ballot, "110", "110", "10", "slow", "-", "0.1.0", "ended", "1"];
         assert_eq!(words[3], second);
         assert_eq!(words[4], ["3", "no answer"]);
+    }
+
+    #[test]
+    fn a_node_without_its_state_is_told() {
+        let mut without = status(2, 110, 6);
+        without.applied = Slot::FIRST;
+        let words = row(&without, 120, UNIX_EPOCH);
+        assert_eq!((words[1].as_str(), words[5].as_str()), ("no state", "120"));
+        let json = |status: &Status| json_of(2, Some(status))["has_state"].clone();
+        assert_eq!((json(&without), json(&status(2, 110, 6))), (false.into(), true.into()));
     }
 
     #[test]
