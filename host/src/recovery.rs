@@ -11,8 +11,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use synod_journal::{
-    AppendError, Disk, Fatal, FreeSpace, HardState, Journal, OpenError, Options, Records,
-    SnapshotBound, SnapshotDamaged, SnapshotOptions, SnapshotStore,
+    AppendError, Disk, FreeSpace, HardState, Journal, OpenError, Options, Records, SnapshotBound,
+    SnapshotDamaged, SnapshotOptions, SnapshotStore,
 };
 use synod_paxos::{Ballot, NodeId, Slot};
 use synod_smr::wire::{JournalRecord, decode_record, encode_record};
