@@ -98,7 +98,7 @@ fn asks(rig: &mut Rig, chosen: u64) -> Option<Slot> {
 /// Gives the node a snapshot of that slot, in parts, as it asks for them.
 fn give(rig: &mut Rig, slots: u64) {
     let (description, view) = state(slots).snapshot().unwrap();
-    let state: Bytes = view.concat().into();
+    let state = view.concat();
     let mut offset = 0;
     loop {
         let from = usize::try_from(offset).unwrap();

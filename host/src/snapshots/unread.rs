@@ -25,7 +25,9 @@ impl From<SnapshotReadError> for Unread {
         match error {
             SnapshotReadError::Damaged(damaged) => Self::Damaged(damaged),
             SnapshotReadError::Fatal(fatal) => Self::Disk(fatal),
-            other => Self::Foreign(other.to_string()),
+            missing @ (SnapshotReadError::Missing { .. }
+            | SnapshotReadError::NoSuchChunk { .. }
+            | _) => Self::Foreign(missing.to_string()),
         }
     }
 }
