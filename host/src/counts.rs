@@ -41,6 +41,14 @@ pub struct Counts {
     pub snapshots_taken: u64,
     /// Snapshots of this node's own state that were not made.
     pub snapshots_failed: u64,
+    /// Snapshots of this node that were found to be damaged, by the start too.
+    pub snapshots_damaged: u64,
+    /// Damaged snapshots in whose place a whole one stands.
+    pub snapshots_repaired: u64,
+    /// Bytes of snapshots that were read again, to see whether they are as they were written.
+    pub scrubbed_bytes: u64,
+    /// How often a whole snapshot was.
+    pub scrub_rounds: u64,
     /// Snapshots of other nodes that were not kept, or were not what they were said to be.
     pub snapshots_not_kept: u64,
     /// Bytes of snapshots of other nodes that were received.

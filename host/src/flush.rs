@@ -151,9 +151,16 @@ impl<M: StateMachine> Host<M> {
         }
         self.read_parts(now);
         self.take_snapshot(now);
+        let newest = self.snapshots.newest();
+        let again = self.snapshots.scrub.begin(now, newest, &self.settings.scrub);
+        self.outputs.extend(again.map(Output::Snapshot));
     }
 
     fn take_snapshot(&mut self, now: Moment) {
+        // A state that is on its way to the one at the log's beginning is not written down.
+        if !self.replica.has_state() {
+            return;
+        }
         let (applied, log_bytes) = (self.replica.executor().applied(), self.settings.log_bytes);
         let Some(cause) = self.snapshots.due(now, applied, log_bytes) else { return };
         if self.room.disk() == Disk::Full {

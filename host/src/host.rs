@@ -171,7 +171,9 @@ impl<M: StateMachine> Host<M> {
             return None;
         }
         // Once `drain_by` is past it wakes without end, but that wake finds the node done.
-        self.timers.next().into_iter().chain(self.drain_by).chain(self.crowd.heard_at()).min()
+        let again = self.snapshots.scrub.next_at(self.snapshots.newest());
+        let others = self.drain_by.into_iter().chain(self.crowd.heard_at()).chain(again);
+        self.timers.next().into_iter().chain(others).min()
     }
 
     /// Tells whether the shell may hand over the next event of a client. Where it may not, the

@@ -8,7 +8,7 @@ use synod_paxos::{Configuration, NodeId};
 use synod_smr::Checkpoint;
 
 use crate::beginning;
-use crate::recovery::RecoveryError;
+use crate::recovery_error::RecoveryError;
 
 /// Returns the words by which a journal knows whose it is, and among which voters.
 ///

@@ -26,6 +26,7 @@ mod old_decrees;
 mod peers;
 mod readiness;
 mod recovery;
+mod recovery_error;
 mod room;
 mod settings;
 mod slot_index;
@@ -52,9 +53,8 @@ pub use jitter::Jitter;
 pub use measured::{DISK_HUNG_AFTER, Measured};
 pub use old_decrees::{OldDecrees, ReadOrder};
 pub use readiness::READY_LAG_SLOTS_MAX;
-pub use recovery::{
-    DataFolders, Inspected, Opened, OpenedAbove, RecoveryError, inspect, open, open_above,
-};
+pub use recovery::{DataFolders, Inspected, Opened, OpenedAbove, inspect, open, open_above};
+pub use recovery_error::RecoveryError;
 pub use settings::{
     BATCHES_IN_FLIGHT_MAX, CONTROL_MESSAGE_BYTES_MAX, LOG_BYTES, PEER_END_STEP, REPLY_BUDGET_BYTES,
     REPLY_BUDGET_BYTES_TOTAL, REPLY_OVERHEAD_BYTES, REPLY_SHARE_BYTES, Settings,
@@ -64,8 +64,9 @@ pub use snapshots::for_clients::{
     CLIENT_BYTES_PER_SECOND_MAX, CLIENT_HOLD_MAX, CLIENT_HOLD_PATIENCE_MAX, CLIENT_SNAPSHOTS_APART,
     ClientSnapshotLimits,
 };
-pub use snapshots::order::{PartReader, SnapshotDone, SnapshotOrder};
+pub use snapshots::order::{PartReader, Scrubbed, SnapshotDone, SnapshotOrder};
 pub use snapshots::parts::WISHES_MAX;
+pub use snapshots::scrub::{SCRUB_BYTES_PER_SECOND_MAX, SCRUB_REST, ScrubPace};
 pub use snapshots::work::SnapshotWork;
 pub use stages::{ASKED_TIMED_MAX, OPEN_TIMED_MAX, STAGES, Stage};
 pub use synod_journal as journal;

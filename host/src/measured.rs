@@ -33,6 +33,11 @@ pub struct Measured {
     pub snapshot_bytes: u64,
     /// How many bytes of records the journal takes for certain.
     pub room_bytes: u64,
+    /// Whether the node has the state of what it knows to be chosen: one whose newest snapshot was
+    /// damaged when it started has it from a peer.
+    pub has_state: bool,
+    /// The slot of a damaged snapshot that has nothing whole in its place.
+    pub damaged_snapshot: Option<Slot>,
     /// Whether the node is a voter of its cluster.
     pub is_voter: bool,
     /// Whether it was asked to end.
@@ -66,6 +71,8 @@ impl Measured {
             highest_chosen: Slot::FIRST,
             snapshot_bytes: 0,
             room_bytes: 0,
+            has_state: true,
+            damaged_snapshot: None,
             is_voter: true,
             is_draining: false,
             is_refused: false,
@@ -92,6 +99,8 @@ impl<M: StateMachine> Host<M> {
             highest_chosen: self.replica.highest_chosen(),
             snapshot_bytes: self.snapshots.newest_bytes(),
             room_bytes: left.for_work,
+            has_state: self.replica.has_state(),
+            damaged_snapshot: self.snapshots.damaged(),
             is_voter: self.replica.is_voter(),
             is_draining: self.replica.is_draining(),
             is_refused: self.is_refused(),

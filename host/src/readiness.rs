@@ -22,6 +22,10 @@ impl Measured {
         if !self.is_voter {
             return Err("the node is no member of its cluster".to_owned());
         }
+        if !self.has_state {
+            let why = "the newest snapshot is damaged, and the state comes from a peer";
+            return Err(why.to_owned());
+        }
         if self.status.follows.is_none() {
             return Err("no leader is known".to_owned());
         }
@@ -78,5 +82,6 @@ mod tests {
         assert!(said(|measured| measured.is_draining = true).contains("hands over"));
         assert!(said(|measured| measured.is_refused = true).contains("refuse"));
         assert!(said(|measured| measured.is_voter = false).contains("no member"));
+        assert!(said(|measured| measured.has_state = false).contains("damaged"));
     }
 }

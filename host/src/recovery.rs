@@ -1,16 +1,18 @@
 //! The beginning of a life: a host is made again from its journal.
 //!
 //! The order is the claim: nothing leaves before the journal says, durably, that the node has begun
-//! another life. What can fail fails here, with a reason for the operator.
+//! another life. What can fail fails here, with a reason for the operator. A damaged snapshot fails
+//! no node that has peers: it goes on with its votes and without a state, above the slot that the
+//! name of the snapshot tells, as all below that was chosen.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use synod_journal::{
     AppendError, Disk, FreeSpace, HardState, Journal, OpenError, Options, Records, SnapshotBound,
-    SnapshotOptions, SnapshotStore,
+    SnapshotDamaged, SnapshotOptions, SnapshotStore,
 };
 use synod_paxos::{Ballot, NodeId, Slot};
 use synod_smr::wire::{JournalRecord, decode_record, encode_record};
@@ -26,86 +28,22 @@ use crate::crowd::Crowd;
 use crate::elections::Elections;
 use crate::hard_state::NodeHardState;
 use crate::host::Host;
+use crate::identity::parts_of_identity;
 use crate::jitter::Jitter;
 use crate::lanes::Lanes;
 use crate::leadership_log::LeadershipLog;
 use crate::peers::Peers;
+use crate::recovery_error::RecoveryError;
 use crate::room::DiskRoom;
 use crate::settings::Settings;
 use crate::slot_index::SlotIndex;
 use crate::snapshots::Snapshots;
+use crate::snapshots::unread::Unread;
 use crate::snapshots::work::SnapshotWork;
 use crate::stages::Stages;
 use crate::timers::Timers;
 use crate::transfers::Transfers;
 use crate::unapplied::Unapplied;
-
-/// Why a life cannot begin.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecoveryError {
-    /// The journal cannot be opened.
-    #[error("the data folder cannot be used: {0}")]
-    Journal(OpenError),
-    /// The journal was made for a cluster of other voters.
-    #[error("the journal in {} was made for the members {made}, and the configuration names \
-             {asked}: with others this node would count another majority. Name {made}, as every \
-             other node does; where those name others, this journal is of no use, and if this node \
-             has never run, take the folder away and make its journal anew", path.display())]
-    OtherVoters {
-        /// The folder.
-        path: PathBuf,
-        /// The voters it was made for.
-        made: String,
-        /// The voters that were asked for.
-        asked: String,
-    },
-    /// The journal was refused by the others in an earlier start: the operator's to set right.
-    #[error("{}: {reason}", path.display())]
-    Refused {
-        /// The folder.
-        path: PathBuf,
-        /// By what the others know this node, and what to do.
-        reason: String,
-    },
-    /// The folder of snapshots cannot be used.
-    #[error("the folder of snapshots cannot be used: {0}")]
-    Snapshots(OpenError),
-    /// The newest snapshot is damaged, or not what this program wrote.
-    #[error("the newest snapshot in {} cannot be gone on from: {reason}. The log below it may be \
-             gone: give this node the folder as it was, or let a new node take its place",
-            path.display())]
-    DamagedSnapshot {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The journal was opened, and failed with the first write.
-    #[error("the data folder cannot be written: {0}")]
-    FirstWrite(#[from] AppendError),
-    /// Records are gone that a snapshot stands for, and that is not there.
-    #[error("the journal in {} was cut at slot {needed}, and the newest snapshot is of slot \
-             {found}: its snapshots were lost or exchanged. Give this node the folder of \
-             snapshots that it had; without it the node cannot come back, and a new one takes \
-             its place", path.display())]
-    NoSnapshot {
-        /// The folder of the journal.
-        path: PathBuf,
-        /// The least slot of a snapshot that would do.
-        needed: Slot,
-        /// The slot of the newest one that is there; the first slot where there is none.
-        found: Slot,
-    },
-    /// The journal holds what no version of this program wrote.
-    #[error("the journal in {} holds what this program cannot read: {reason}", path.display())]
-    ForeignRecord {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-}
 
 /// A host on its way back, and the journal that it came from.
 #[derive(Debug)]
@@ -118,6 +56,8 @@ pub struct Opened<M, D: Disk> {
     recovering: Recovering<M>,
     slots: SlotIndex,
     snapshots: Snapshots,
+    /// How many snapshots were found to be damaged.
+    damaged: u64,
     life: NodeHardState,
     folder: Folder,
     began: Option<Checkpoint>,
@@ -140,19 +80,21 @@ pub fn open<M: StateMachine, D: Disk>(
     watch: impl FnMut(&[u8], &JournalRecord),
 ) -> Result<Opened<M, D>, RecoveryError> {
     let state = Executor::with_limits(machine, settings.sessions);
-    begin_with(disk, path, options, state, settings, watch)
+    begin_with(disk, path, options, (state, Slot::FIRST), settings, watch)
 }
 
-/// Reads a journal above a state, and makes this start durable.
+/// Reads a journal above a state, or above a slot that is past the state and below which all was
+/// chosen, and makes this start durable.
 fn begin_with<M: StateMachine, D: Disk>(
     disk: D,
     path: &Path,
     options: &Options,
-    state: Executor<M>,
+    (state, stands): (Executor<M>, Slot),
     settings: &Settings,
     watch: impl FnMut(&[u8], &JournalRecord),
 ) -> Result<Opened<M, D>, RecoveryError> {
-    let mut reading = Reading::begin(state, settings, watch);
+    let state_at = state.applied();
+    let mut reading = Reading::begin((state, stands), settings, watch);
     let (mut journal, found) = Journal::open(disk, path, options, |record| reading.take(record))?;
     let before = reading.judge(path, found.hard_state)?.incarnation;
     let incarnation = reading.incarnation.max(before) + 1;
@@ -167,8 +109,8 @@ fn begin_with<M: StateMachine, D: Disk>(
         "recovered from the journal"
     );
     let bytes = reading.bytes_since_a_cut(settings.log_bytes);
-    let Reading { recovering, slots, peers, began_at, .. } = reading;
-    let snapshots = Snapshots::new(began_at, bytes);
+    let Reading { recovering, slots, peers, .. } = reading;
+    let snapshots = Snapshots::new(state_at, bytes);
     let began = beginning::beginning_of(&String::from_utf8_lossy(&options.identity));
     let folder = Folder(u128::from_le_bytes(found.folder.to_bytes()));
     Ok(Opened {
@@ -178,6 +120,7 @@ fn begin_with<M: StateMachine, D: Disk>(
         recovering,
         slots,
         snapshots,
+        damaged: 0,
         life,
         folder,
         began,
@@ -200,6 +143,9 @@ pub type OpenedAbove<M, D> = (Opened<M, D>, SnapshotWork<M, D>);
 
 /// Begins a life as [`open`] does, from the newest snapshot and the records above it.
 ///
+/// Where that one is damaged, a node that has peers begins without its state: it votes, and neither
+/// leads nor answers questions until it has the state from one of them.
+///
 /// # Errors
 ///
 /// Why the life cannot begin.
@@ -220,24 +166,62 @@ pub fn open_above<M: StateMachine + Clone, D: Disk>(
         return work.map(|work| (opened, work)).map_err(RecoveryError::Snapshots);
     }
     let opened = SnapshotWork::open(disk.clone(), folders.snapshots, &store, begins);
-    let (work, found) = opened.map_err(|error| {
+    let (mut work, found) = opened.map_err(|error| {
         // Whose it is, is told as for the journal.
         let of_another = matches!(error, OpenError::OtherIdentity { .. });
         if of_another { error.into() } else { RecoveryError::Snapshots(error) }
     })?;
-    let damaged = |reason: String| {
+    let mut damaged = found.damaged;
+    let newest = work.newest(&mut damaged).map_err(|unread| {
         let path = folders.snapshots.to_owned();
-        RecoveryError::DamagedSnapshot { path, reason }
-    };
-    // One that is damaged may be all that there is of the log below it.
-    if let Some(damage) = found.damaged.first() {
-        return Err(damaged(damage.to_string()));
-    }
-    let newest = work.newest().map_err(damaged)?;
+        match unread {
+            Unread::Disk(fatal) => RecoveryError::UnreadSnapshot { path, fatal },
+            Unread::Foreign(reason) => RecoveryError::ForeignSnapshot { path, reason },
+            Unread::Damaged(damaged) => RecoveryError::DamagedSnapshot { path, damaged },
+        }
+    })?;
     let state = newest.unwrap_or_else(|| Executor::with_limits(machine, settings.sessions));
-    let mut opened = begin_with(disk, folders.journal, options, state, settings, watch)?;
+    // One that is older than a whole one stands for nothing any more.
+    damaged.retain(|damaged| damaged.bound.get() > state.applied().number());
+    let stands = damaged_at(&damaged, options).max(state.applied());
+    let begun = begin_with(disk, folders.journal, options, (state, stands), settings, watch);
+    let mut opened = begun.map_err(|error| or_damaged(error, folders.snapshots, &damaged))?;
     opened.snapshots.on_found(work.newest_bytes());
+    opened.damaged = damaged.len() as u64;
+    for damage in damaged {
+        let has_state = opened.has_state();
+        tracing::error!(%damage, has_state, "a snapshot is damaged");
+        opened.snapshots.on_damage(Slot::new(damage.bound.get()));
+    }
     Ok((opened, work))
+}
+
+/// Returns the slot above which a node of peers begins whose snapshots are damaged. What its
+/// journal holds below may be votes that lost, as one that was passed over has them, so they are
+/// read back by nobody.
+///
+/// A node without peers was passed over by nobody: its journal stands for itself, as far as it
+/// reaches.
+fn damaged_at(damaged: &[SnapshotDamaged], options: &Options) -> Slot {
+    let greatest = damaged.iter().map(|damaged| damaged.bound.get()).max();
+    let slot = greatest.filter(|_| has_peers(options)).map(Slot::new);
+    slot.unwrap_or(Slot::FIRST)
+}
+
+/// Tells whether a journal is one of several voters.
+fn has_peers(options: &Options) -> bool {
+    let identity = String::from_utf8_lossy(&options.identity);
+    parts_of_identity(&identity).is_some_and(|(.., voters)| voters.contains(','))
+}
+
+/// Tells a snapshot that is damaged from one that is not there.
+fn or_damaged(error: RecoveryError, path: &Path, damaged: &[SnapshotDamaged]) -> RecoveryError {
+    match (error, damaged.last()) {
+        (RecoveryError::NoSnapshot { .. }, Some(damaged)) => {
+            RecoveryError::DamagedSnapshot { path: path.to_owned(), damaged: damaged.clone() }
+        }
+        (error, _) => error,
+    }
 }
 
 /// Tells whether there is no such folder: what is wrong with the one around it, the journal says.
@@ -246,10 +230,12 @@ fn is_nothing(error: &io::Error) -> bool {
 }
 
 /// What a look at the journal of a node found. Complete by its nature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inspected {
     /// A start would go on with it, as far as can be seen: it needs room on the disk.
     Sound,
+    /// A start would go on with it and without a state, which it has from a peer.
+    DamagedSnapshot(SnapshotDamaged),
     /// Another process has it open. It is that node's; what is in it was not looked at.
     InUse,
 }
@@ -270,20 +256,21 @@ pub fn inspect<D: Disk>(
     let path = folders.journal;
     let store = SnapshotOptions::new(&options.identity);
     let seen = SnapshotStore::look(disk.clone(), folders.snapshots, &store);
-    let (newest, damaged) = seen.map_err(RecoveryError::Snapshots)?;
-    if let Some(damaged) = damaged.first() {
-        let (path, reason) = (folders.snapshots.to_owned(), damaged.to_string());
-        return Err(RecoveryError::DamagedSnapshot { path, reason });
-    }
-    let newest = newest.map_or(0, SnapshotBound::get);
-    let state = Executor::unknown(Unapplied, settings.sessions, Slot::new(newest));
-    let mut reading = Reading::begin(state, settings, |_: &[u8], _: &_| ());
+    let (newest, mut damaged) = seen.map_err(RecoveryError::Snapshots)?;
+    // One that is older than a whole one is removed by the start.
+    damaged.retain(|damaged| newest.is_none_or(|newest| damaged.bound > newest));
+    let newest = Slot::new(newest.map_or(0, SnapshotBound::get));
+    let stands = damaged_at(&damaged, options).max(newest);
+    let state = Executor::unknown(Unapplied, settings.sessions, newest);
+    let mut reading = Reading::begin((state, stands), settings, |_: &[u8], _: &_| ());
     let seen = Journal::inspect(disk, path, options, |record| reading.take(record))?;
     let Some(seen) = seen else { return Ok(Inspected::InUse) };
-    reading.judge(path, seen.hard_state)?;
-    match reading.peers.refused_earlier(me) {
-        Some(reason) => Err(RecoveryError::Refused { path: path.to_owned(), reason }),
-        None => Ok(Inspected::Sound),
+    let judged = reading.judge(path, seen.hard_state);
+    judged.map_err(|error| or_damaged(error, folders.snapshots, &damaged))?;
+    match (reading.peers.refused_earlier(me), damaged.pop()) {
+        (Some(reason), _) => Err(RecoveryError::Refused { path: path.to_owned(), reason }),
+        (None, Some(damaged)) => Ok(Inspected::DamagedSnapshot(damaged)),
+        (None, None) => Ok(Inspected::Sound),
     }
 }
 
@@ -305,7 +292,7 @@ fn begin_life<D: Disk>(journal: &mut Journal<D>, life: NodeHardState) -> Result<
 /// What the records of the journal add up to.
 struct Reading<M, W> {
     recovering: Recovering<M>,
-    /// The slot of the state that it began with, and what the records past it take.
+    /// The slot that it began above, and what the records past it take.
     began_at: Slot,
     bytes: u64,
     slots: SlotIndex,
@@ -320,9 +307,13 @@ struct Reading<M, W> {
 }
 
 impl<M: StateMachine, W: FnMut(&[u8], &JournalRecord)> Reading<M, W> {
-    fn begin(state: Executor<M>, settings: &Settings, watch: W) -> Self {
-        let began_at = state.applied();
-        let recovering = Recovering::above(state, settings.replica);
+    fn begin((state, stands): (Executor<M>, Slot), settings: &Settings, watch: W) -> Self {
+        let began_at = stands;
+        let recovering = if state.applied() < stands {
+            Recovering::without_state(state, stands, settings.replica)
+        } else {
+            Recovering::above(state, settings.replica)
+        };
         let (slots, peers) = (SlotIndex::above(began_at), Peers::default());
         let (incarnation, cut, foreign) = (0, Slot::FIRST, None);
         let (bytes, bytes_since) = (0, 0);
@@ -419,10 +410,18 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
         self.life.promised
     }
 
-    /// Returns the slot of the snapshot that it began with; the first slot without one.
+    /// Returns the slot that it began above: that of a snapshot, which may be damaged; the first
+    /// slot without one.
     #[must_use]
-    pub fn state_at(&self) -> Slot {
-        self.snapshots.newest().unwrap_or(Slot::FIRST)
+    pub const fn state_at(&self) -> Slot {
+        self.slots.base()
+    }
+
+    /// Tells whether it has the state of what its journal says to be chosen. Where it does not, the
+    /// host that is made votes, and has the state from a peer.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        self.recovering.has_state()
     }
 
     /// Says why the node `me` must not go on with this journal, if the others refused it in an
@@ -474,7 +473,11 @@ impl<M: StateMachine, D: Disk> Opened<M, D> {
             jitter: Jitter::seeded(seed),
             watch: LeadershipLog::default(),
             lanes: Lanes::default(),
-            counts: Counts { cut_bytes: self.cut_bytes, ..Counts::default() },
+            counts: Counts {
+                cut_bytes: self.cut_bytes,
+                snapshots_damaged: self.damaged,
+                ..Counts::default()
+            },
             stages: Stages::default(),
             elections: Elections::default(),
             transfers: Transfers::default(),

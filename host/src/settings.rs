@@ -4,6 +4,7 @@
 //! bind. Only those of the sessions must be equal on all nodes.
 
 use crate::snapshots::for_clients::ClientSnapshotLimits;
+use crate::snapshots::scrub::ScrubPace;
 use synod_paxos::RECORD_COST_BYTES;
 use synod_smr::{BATCH_BYTES_MAX, Limits, PAYLOAD_BYTES_MAX, STATE_PART_BYTES_MAX, SessionLimits};
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub part_bytes: usize,
     /// What clients that make backups are given of snapshots.
     pub client_snapshots: ClientSnapshotLimits,
+    /// How fast the newest snapshot is read again.
+    pub scrub: ScrubPace,
     /// How many slots the end of a peer's journal moves before it is remembered durably again.
     pub peer_end_step: u64,
     /// With less room than this for work a disk that refused the next segment counts as full: no
@@ -63,6 +66,7 @@ impl Default for Settings {
             log_bytes: LOG_BYTES,
             part_bytes: STATE_PART_BYTES_MAX,
             client_snapshots: ClientSnapshotLimits::default(),
+            scrub: ScrubPace::default(),
             peer_end_step: PEER_END_STEP,
             full_below_bytes: DISK_FULL_BELOW_BYTES,
             reply_budget_bytes: REPLY_BUDGET_BYTES,

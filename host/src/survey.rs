@@ -20,7 +20,8 @@ use synod_smr::{Checkpoint, Record};
 use crate::beginning::beginning_of;
 use crate::hard_state::NodeHardState;
 use crate::identity::parts_of_identity;
-use crate::recovery::{DataFolders, Inspected, RecoveryError, inspect};
+use crate::recovery::{DataFolders, Inspected, inspect};
+use crate::recovery_error::RecoveryError;
 use crate::settings::Settings;
 
 pub use synod_journal::{LostRecords, SegmentState, Survey, SurveyedDamage, SurveyedSegment};
@@ -192,7 +193,8 @@ fn refusal<D: Disk>(
     };
     let options = Options::new(identity);
     match inspect(disk, folders, &options, owner.node, &Settings::default()) {
-        Ok(Inspected::Sound) => Ok(None),
+        // It goes on with its votes; that it is damaged is told of the snapshot.
+        Ok(Inspected::Sound | Inspected::DamagedSnapshot(_)) => Ok(None),
         // A node that has begun since the records were read is judged by nobody.
         Ok(Inspected::InUse) => Err(OpenError::Locked { path: folders.journal.to_owned() }),
         Err(RecoveryError::Journal(error @ OpenError::Fatal(_))) => Err(error),

@@ -22,6 +22,7 @@ fn look(disk: &SimDisk) -> String {
     match rig::inspect(disk) {
         Ok(Inspected::Sound) => "sound".to_owned(),
         Ok(Inspected::InUse) => "in use".to_owned(),
+        Ok(Inspected::DamagedSnapshot(damaged)) => damaged.to_string(),
         Err(RecoveryError::Journal(OpenError::Missing { .. })) => "no journal".to_owned(),
         Err(error) => error.to_string(),
     }

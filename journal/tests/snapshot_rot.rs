@@ -159,18 +159,23 @@ fn a_snapshot_under_the_name_of_another_is_not_believed() {
 }
 
 #[test]
-fn a_whole_snapshot_takes_the_place_of_a_damaged_one_and_none_of_a_lesser_bound_does() {
+fn a_whole_snapshot_takes_the_place_of_a_damaged_one_and_none_goes_below_a_whole_one() {
     let disk = written();
     flip(&disk, 20, 1);
     let (mut store, recovered) = open(&disk, 1).unwrap();
     let told = recovered.damaged[0].to_string();
     assert!(told.contains("snapshot-0000000000000007.snap"), "{told}");
     assert!(told.contains("the head from byte 0 on"), "{told}");
-    // The log below 7 may be gone, and what is below 7 was told of as chosen.
-    let error = store.begin(SnapshotBound::new(6), b"").unwrap_err();
-    assert!(error.to_string().contains("below 6"), "{error}");
+    // An older state is better than none. The damaged file stays, as what is below 7 was told of as
+    // chosen.
+    write(&mut store, 6);
+    assert_eq!((newest(&store), store.greatest_bound()), (Some(6), Some(SnapshotBound::new(7))));
+    assert!(disk.contents(&file(7)).is_some());
     write(&mut store, 7);
     assert!(read(&store, 7).unwrap() == (meta(7), state(7, BYTES)));
+    assert!(disk.contents(&file(6)).is_none());
+    let error = store.begin(SnapshotBound::new(6), b"").unwrap_err();
+    assert!(error.to_string().contains("below 6"), "{error}");
     drop(store);
     let (store, recovered) = open(&disk.crash(|_| 0), 1).unwrap();
     assert_eq!((recovered.damaged, newest(&store)), (vec![], Some(7)));
@@ -191,6 +196,30 @@ fn a_damaged_snapshot_stays_until_a_whole_one_above_it_is_durable() {
     assert!(disk.contents(&file(7)).is_none());
     let bounds: Vec<u64> = store.snapshots().map(|snapshot| snapshot.bound.get()).collect();
     assert_eq!(bounds, [5, 9]);
+}
+
+/// An opening looks at no chunk: what is older than the newest one stays until that was read.
+#[test]
+fn an_older_snapshot_stays_until_the_newest_one_was_read() {
+    let disk = SimDisk::new(1);
+    let (mut store, _) = open(&disk, 2).unwrap();
+    write(&mut store, 5);
+    write(&mut store, 7);
+    drop(store);
+    flip(&disk, 70, 1);
+    let (mut store, recovered) = open(&disk, 1).unwrap();
+    assert_eq!((recovered.damaged.len(), newest(&store)), (0, Some(7)));
+    let Err(SnapshotReadError::Damaged(damaged)) = read(&store, 7) else { panic!("it is damaged") };
+    store.note_damage(damaged);
+    store.remove_older().unwrap();
+    assert_eq!((newest(&store), disk.contents(&file(7)).is_some()), (Some(5), true));
+    flip(&disk, 70, 1);
+    let (mut store, _) = {
+        drop(store);
+        open(&disk, 1).unwrap()
+    };
+    store.remove_older().unwrap();
+    assert_eq!((newest(&store), disk.contents(&file(5)).is_none()), (Some(7), true));
 }
 
 #[test]

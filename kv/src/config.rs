@@ -26,7 +26,7 @@ use layers::Layers;
 pub use problem::{ConfigError, Origin};
 use values::{
     address, addresses, backup_clients, cluster, log_bytes, metrics, milliseconds, node_id,
-    readable, segment_bytes, timing,
+    readable, scrub_bytes_per_second, segment_bytes, timing,
 };
 pub use variables::unknown_variables;
 
@@ -43,6 +43,8 @@ pub struct ServerConfig {
     pub segment_bytes: u64,
     /// What the journal keeps past what a snapshot stands for.
     pub log_bytes: u64,
+    /// How much of the newest snapshot is read again in a second.
+    pub scrub_bytes_per_second: u64,
     /// The clients that may read the whole state.
     pub backup_clients: BTreeSet<String>,
     /// Where this node listens to its peers.
@@ -166,6 +168,7 @@ impl ServerConfig {
             data: data(layers)?,
             segment_bytes: segment_bytes(layers)?,
             log_bytes: log_bytes(layers)?,
+            scrub_bytes_per_second: scrub_bytes_per_second(layers)?,
             backup_clients: backup_clients(layers)?,
             peer_listen,
             client_listen,

@@ -416,6 +416,11 @@ fn advice(survey: &NodeSurvey) -> Option<String> {
     {
         return Some(why);
     }
+    if survey.journal.damage.is_empty() && survey.refusal.is_none() {
+        return Some(format!(
+            "{why}. Start the node all the same: it has all its votes, and the state from a peer"
+        ));
+    }
     Some(format!(
         "{why}. Keep the folder as it is, and bring no older copy back: a node that goes on \
          without what it has promised may vote twice. The others go on without this node while \

@@ -160,6 +160,9 @@ fn check_config(config: &ServerConfig) -> Result<Exit, Exit> {
     }
     match Node::inspect(&node).map_err(|error| Exit::start(&error))? {
         Inspected::Sound => {}
+        Inspected::DamagedSnapshot(damaged) => {
+            sound += &format!("; {damaged}. A start has the state from a peer");
+        }
         Inspected::InUse => {
             sound += &format!(
                 "; another process has the journal in {} open, and what is in it was not read",

@@ -125,6 +125,7 @@ pub(crate) fn node_config(config: &ServerConfig) -> Config {
         data: config.data.clone(),
         segment_bytes: config.segment_bytes,
         log_bytes: config.log_bytes,
+        scrub_bytes_per_second: config.scrub_bytes_per_second,
         backup_clients: config.backup_clients.clone(),
         tls: tls_files(&config.tls),
         timing: Timing {

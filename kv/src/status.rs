@@ -130,6 +130,7 @@ fn json_of(node: u16, status: Option<&Status>) -> Value {
     let host = &status.host;
     value["disk"] = host.disk.word().into();
     value["snapshot"] = host.snapshot.map(|slot| slot.number()).into();
+    value["has_state"] = has_state(status).into();
     value["version"] = host.version.to_string().into();
     value["certificate_end_s"] = host.certificate_end_s.into();
     value
@@ -166,10 +167,11 @@ fn summary(look: &Look) -> String {
     format!("{leader}, {} of {} nodes answer\n", found.len(), look.len())
 }
 
-/// Says what a node does. One that leads and is not content with itself hears no majority, or has a
+/// Says what a node does. One whose snapshot was damaged has no state yet. One that leads and is not content with itself hears no majority, or has a
 /// disk that takes nothing: nobody took the lead from it, and nothing is decided.
 fn role(status: &Status) -> &'static str {
     match (status.leads, status.follows) {
+        (None, _) if !has_state(status) => "no state",
         (Some(_), _) if !status.leader_ok => "leads, stuck",
         (Some(_), _) => "leads",
         (None, Some(_)) => "follows",
@@ -193,6 +195,12 @@ fn row(status: &Status, highest: u64, present: SystemTime) -> Vec<String> {
         host.certificate_end_s.map_or_else(|| NOTHING.to_owned(), |end| days_left(end, present)),
         status.incarnation.to_string(),
     ]
+}
+
+/// Tells whether a node has the state of what it knows to be chosen: it applies that in the step in
+/// which it learns of it, unless its snapshot was damaged when it started.
+fn has_state(status: &Status) -> bool {
+    status.applied >= status.chosen
 }
 
 /// Says for how many whole days more something is good.
@@ -309,6 +317,16 @@ mod tests {
         );
         // Who follows it is told as before, content or not.
         assert!(lines.next().is_some_and(|line| line.starts_with("2     follows  ")), "{said}");
+    }
+
+    #[test]
+    fn a_node_without_its_state_is_told() {
+        let mut without = status(2, 110, 6);
+        without.applied = Slot::FIRST;
+        let words = row(&without, 120, UNIX_EPOCH);
+        assert_eq!((words[1].as_str(), words[5].as_str()), ("no state", "120"));
+        let json = |status: &Status| json_of(2, Some(status))["has_state"].clone();
+        assert_eq!((json(&without), json(&status(2, 110, 6))), (false.into(), true.into()));
     }
 
     #[test]

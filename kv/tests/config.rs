@@ -82,9 +82,9 @@ fn a_wrong_file_is_named_by_line_key_and_remedy() {
         &[],
         &[],
         "node-1.toml:5: unknown key `nodee`; known keys are cluster, node, data, segment_bytes, \
-         log_bytes, backup_clients, peer_listen, client_listen, metrics, peers.*, tls.authority, \
-         tls.certificate, tls.key, timing.heartbeat_ms, timing.suspicion_ms, \
-         timing.stagger_ms, log.filter, log.format",
+         log_bytes, scrub_bytes_per_second, backup_clients, peer_listen, client_listen, metrics, \
+         peers.*, tls.authority, tls.certificate, tls.key, timing.heartbeat_ms, \
+         timing.suspicion_ms, timing.stagger_ms, log.filter, log.format",
     );
     check(
         "type",

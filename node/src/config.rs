@@ -37,6 +37,9 @@ pub struct Config {
     /// How many bytes the journal keeps past what a snapshot stands for, from [`LOG_BYTES_MIN`] on;
     /// half of it is written between two snapshots.
     pub log_bytes: u64,
+    /// How many bytes of the newest snapshot are read again in a second at most, to find damage
+    /// while the state that repairs it is in memory; with zero none are.
+    pub scrub_bytes_per_second: u64,
     /// The names of the clients that may read the whole state, as a backup does; nobody may, unless
     /// it is named here.
     pub backup_clients: BTreeSet<String>,
@@ -105,6 +108,8 @@ pub const SEGMENT_BYTES: u64 = synod_host::journal::SEGMENT_BYTES;
 
 /// What the journal keeps past a snapshot where nothing else is asked for.
 pub const LOG_BYTES: u64 = synod_host::LOG_BYTES;
+
+pub use synod_host::SCRUB_BYTES_PER_SECOND_MAX;
 
 /// With less than this a node would write snapshots more than anything else.
 pub const LOG_BYTES_MIN: u64 = 1 << 20;
@@ -207,6 +212,7 @@ impl Config {
             data: folder.join("data").join(&name),
             segment_bytes: SEGMENT_BYTES,
             log_bytes: LOG_BYTES,
+            scrub_bytes_per_second: SCRUB_BYTES_PER_SECOND_MAX,
             backup_clients: BTreeSet::new(),
             tls: TlsFiles::in_folder(folder, &name),
             timing: Timing::default(),

@@ -76,4 +76,4 @@ impl<M> Drop for Answer<M> {
 
 /// How many orders are out at most: the host gives one of each kind at a time, and may let a
 /// snapshot go meanwhile.
-const UNDER_WAY_MAX: usize = 5;
+const UNDER_WAY_MAX: usize = 6;

@@ -16,7 +16,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use synod_host::api::{NodeId, StateMachine};
 use synod_host::journal::{Create, IN_FLIGHT_MAX, Journal, Options};
-use synod_host::{DataFolders, Inspected, OpenedAbove, Settings};
+use synod_host::{DataFolders, Inspected, OpenedAbove, ScrubPace, Settings};
 use synod_transport_quic::{
     ClientNames, ClientPort, ClientPortConfig, ClusterId, Credentials, Incarnation, PeerConfig,
     PeerEndpoint, PeerId, limits,
@@ -362,6 +362,10 @@ fn recover<W: World, M: StateMachine + Clone>(
     let mut progress = Progress::begin(config.node.number());
     let settings = Settings {
         log_bytes: config.log_bytes,
+        scrub: ScrubPace {
+            bytes_per_second: config.scrub_bytes_per_second,
+            ..ScrubPace::default()
+        },
         certificate_end_s: Some(end_of(credentials)),
         ..Settings::default()
     };

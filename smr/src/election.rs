@@ -109,7 +109,7 @@ pub struct ElectionView {
     pub log_pending: bool,
     /// What has been achieved.
     pub progress: Progress,
-    /// Whether this node is fit to lead: it has disk room, and is not about to stop.
+    /// Whether this node is fit to lead: it has room, its state, and is not about to stop.
     pub fit: bool,
 }
 

@@ -53,10 +53,19 @@ impl<M: StateMachine> Recovering<M> {
         Self { paxos, executor: state, limits, checkpoints }
     }
 
+    /// Begins above a slot without the state there, as the snapshot that stands for it is damaged:
+    /// all that was voted is here, and the replica does not lead before it has the state from its
+    /// peers. It goes on from `state`, which is that of an earlier slot.
+    pub fn without_state(state: Executor<M>, slot: Slot, limits: Limits) -> Self {
+        let paxos = synod_paxos::Recovery::above(slot);
+        Self { paxos, executor: state, limits, checkpoints: Checkpoints::default() }
+    }
+
     /// Takes the next record in.
     pub fn on_record(&mut self, record: Record) {
         self.paxos.on_record(record);
-        while self.executor.applied() < self.paxos.chosen() {
+        let has_state = self.has_state();
+        while has_state && self.executor.applied() < self.paxos.chosen() {
             let decree = self.paxos.decree(self.executor.applied());
             let decree = decree.expect("a hint counts as far as decrees were read").clone();
             self.executor.apply(&decree, |_, _| {});
@@ -64,11 +73,12 @@ impl<M: StateMachine> Recovering<M> {
         }
         let (slots, bytes) = self.paxos.held();
         let Limits { cache_slots, cache_bytes, .. } = self.limits;
+        // What is chosen is applied, or the state that it would be applied to is not here.
+        let done = self.paxos.chosen();
         if bytes > cache_bytes {
-            self.paxos.forget_below(self.executor.applied());
+            self.paxos.forget_below(done);
         } else if slots > cache_slots + cache_slots / 4 {
-            let applied = self.executor.applied().number();
-            self.paxos.forget_below(Slot::new(applied.saturating_sub(cache_slots)));
+            self.paxos.forget_below(Slot::new(done.number().saturating_sub(cache_slots)));
         }
     }
 
@@ -87,6 +97,11 @@ impl<M: StateMachine> Recovering<M> {
     /// Returns the first slot that is not applied yet.
     pub const fn applied(&self) -> Slot {
         self.executor.applied()
+    }
+
+    /// Tells whether the state is here of what is known to be chosen.
+    pub fn has_state(&self) -> bool {
+        self.executor.applied() >= self.paxos.base()
     }
 
     /// Makes the replica, in the life that `config` names.

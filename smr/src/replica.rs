@@ -299,6 +299,7 @@ impl<M: StateMachine> Replica<M> {
         for finding in self.checkpoints.judge(&self.config.voters) {
             effects.find(finding);
         }
+        assert!(self.has_state() || self.paxos.leader().ballot().is_none(), "no state, no ballot");
         let leads = self.claims().is_some();
         assert!(leads || !self.proposals.has_queued(), "who does not lead proposes nothing");
         assert!(leads || self.reads.is_empty(), "who does not lead answers no question");
@@ -318,7 +319,7 @@ impl<M: StateMachine> Replica<M> {
 
     /// Applies what is chosen, and answers who waited for it.
     fn apply(&mut self, effects: &mut Effects) {
-        while self.executor.applied() < self.paxos.chosen() {
+        while self.has_state() && self.executor.applied() < self.paxos.chosen() {
             let decree = self.paxos.log().decree(self.executor.applied());
             let decree = decree.expect("slots are forgotten only after they are applied").clone();
             let proposals = &mut self.proposals;
@@ -329,7 +330,7 @@ impl<M: StateMachine> Replica<M> {
             });
             self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
         }
-        assert_eq!(self.executor.applied(), self.paxos.chosen(), "what is chosen is applied");
+        assert!(!self.has_state() || self.executor.applied() == self.paxos.chosen(), "a gap");
         // Bytes of proposals are freed only here, as a proposed batch is held until it is chosen.
         self.proposals.on_chosen(self.paxos.chosen());
     }
@@ -425,7 +426,8 @@ impl<M: StateMachine> Replica<M> {
     /// durable as it was chosen stays, and so does what is not chosen, which has its own bounds.
     fn forget(&mut self, effects: &mut Effects) {
         while let Some(keep_from) = self.excess() {
-            assert!(keep_from <= self.executor.applied(), "only what is applied is let go of");
+            let done = keep_from <= self.executor.applied() || !self.has_state();
+            assert!(done, "only what is applied is let go of");
             self.drive(synod_paxos::Input::ForgetBelow(keep_from), effects);
         }
     }
@@ -493,6 +495,6 @@ impl<M: StateMachine> Replica<M> {
 
     /// Tells whether this node is fit to lead, however slow its disk.
     fn can_lead(&self) -> bool {
-        self.draining.is_none() && self.disk == Disk::Fine
+        self.draining.is_none() && self.disk == Disk::Fine && self.has_state()
     }
 }

@@ -53,6 +53,7 @@ impl Cluster {
                 data: PathBuf::from("data"),
                 segment_bytes: synod_node::config::SEGMENT_BYTES_MIN,
                 log_bytes: synod_node::config::LOG_BYTES,
+                scrub_bytes_per_second: synod_node::config::SCRUB_BYTES_PER_SECOND_MAX,
                 backup_clients: std::collections::BTreeSet::new(),
                 tls: authority.issue(&format!("node/{id}"), Validity::default()),
                 timing: Timing::default(),

@@ -95,6 +95,8 @@ pub struct Found {
     pub unvouched: usize,
     /// The slot of the snapshot that the life begins with.
     pub state_at: Slot,
+    /// Whether it begins with the state there: its snapshot may be damaged.
+    pub has_state: bool,
     /// Whether records were cut off that had been there in an earlier life.
     pub is_cut: bool,
     /// Bytes of a torn tail that were cut.

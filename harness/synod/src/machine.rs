@@ -271,9 +271,7 @@ impl Machine {
         if self.full && !found.records.is_empty() {
             monitor.tracker.see(Point::StartOnFullDisk);
         }
-        if found.is_cut {
-            monitor.tracker.see(Point::LogCut);
-        }
+        snapshots::see_beginning(&found, monitor);
         let life = opened.0.incarnation;
         world.say(|| {
             let (count, synced) = (found.records.len(), found.vouched);
@@ -336,7 +334,7 @@ impl Machine {
                 found.take(bytes, record);
             })?;
         found.cut_bytes = begun.0.cut_bytes;
-        found.state_at = begun.0.state_at();
+        (found.state_at, found.has_state) = (begun.0.state_at(), begun.0.has_state());
         self.vouched.settle(found)?;
         Ok(begun)
     }
@@ -442,12 +440,12 @@ impl Machine {
         world.ended(self.place(), Some(comeback));
     }
 
-    /// A process that cannot recover: its disk is damaged for good, fails, or has no power to read.
+    /// A process that cannot recover: its disk is damaged for good, or fails.
     fn refuse(&mut self, error: &StorageError, world: &mut SimWorld, monitor: &mut Monitor) {
         if self.is_stranger() && is_of_another(error) {
             return self.on_refused(world, monitor);
         }
-        if !is_damage(error) || self.failing {
+        if !is_damage(error) {
             return self.crash_on(error, world, monitor);
         }
         // Nobody has broken this journal: it damaged itself.

@@ -217,6 +217,9 @@ impl Tuning {
             self.settings.log_bytes = dice.between(8 << 10, 128 << 10);
             self.settings.part_bytes = size(dice, 100, 8 << 10);
         }
+        // A round in a second or ten, of states of some kibibytes.
+        self.settings.scrub.bytes_per_second = dice.between(16 << 10, 1 << 20);
+        self.settings.scrub.rest = Duration::from_millis(dice.between(500, 10_000));
     }
 
     /// Clients that make backups, with bounds that bind.

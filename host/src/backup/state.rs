@@ -78,7 +78,8 @@ impl<M: StateMachine> BackupState<M> {
         let bytes = reader.snapshot().bytes;
         // The limits of the nodes that it was made of are not known here, and its sessions go.
         let limits = SessionLimits::UNBOUNDED;
-        let state = restore(machine, limits, &description, &mut reader).map_err(malformed)?;
+        let state = restore(machine, limits, &description, &mut reader)
+            .map_err(|unread| malformed(unread.to_string()))?;
         let StateDescription { slot, digest, sessions, .. } = description;
         let summary = Summary { cluster, slot, digest, bytes, sessions };
         Ok(Self { summary, state: state.without_sessions(limits) })

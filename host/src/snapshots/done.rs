@@ -4,9 +4,10 @@
 //! kept true: what an installed state stands for is read from the journal no more, before the
 //! replica goes on from it.
 
+use synod_paxos::Slot;
 use synod_smr::{Executor, Input, StateMachine};
 
-use super::order::SnapshotDone;
+use super::order::{Scrubbed, SnapshotDone};
 use crate::host::Host;
 
 impl<M: StateMachine> Host<M> {
@@ -17,7 +18,8 @@ impl<M: StateMachine> Host<M> {
             SnapshotDone::Taken { slot, bytes } => {
                 tracing::info!(slot = slot.number(), bytes, "a snapshot is durable");
                 self.counts.snapshots_taken += 1;
-                self.snapshots.on_taken(slot, bytes);
+                let mended = self.snapshots.on_taken(slot, bytes);
+                self.tell_mended(mended, slot);
             }
             SnapshotDone::NotTaken => {
                 self.counts.snapshots_failed += 1;
@@ -33,11 +35,15 @@ impl<M: StateMachine> Host<M> {
                 self.step(Input::NotKept);
             }
             SnapshotDone::Installed(state) => self.install(*state),
-            SnapshotDone::Read { to, part, is_damaged } => {
-                self.counts.damaged_snapshot_reads += u64::from(is_damaged);
+            SnapshotDone::Read { to, part, damaged } => {
+                self.counts.damaged_snapshot_reads += u64::from(damaged.is_some());
+                if let Some(slot) = damaged {
+                    self.on_damaged_snapshot(slot);
+                }
                 self.on_part(to, part);
             }
             SnapshotDone::LetGo => {}
+            SnapshotDone::Scrubbed(read) => self.on_scrubbed(&read),
         }
     }
 
@@ -45,7 +51,8 @@ impl<M: StateMachine> Host<M> {
     /// does: what the journal holds of them is told to nobody from here on.
     fn install(&mut self, state: Executor<M>) {
         let slot = state.applied();
-        self.snapshots.on_installed(slot);
+        let mended = self.snapshots.on_installed(slot);
+        self.tell_mended(mended, slot);
         self.counts.snapshots_installed += 1;
         if slot > self.replica.paxos().chosen() {
             tracing::info!(slot = slot.number(), "going on from a snapshot of another node");
@@ -55,5 +62,33 @@ impl<M: StateMachine> Host<M> {
         self.tell_room();
         self.counts.steps += 1;
         self.replica.install(state, &mut self.effects);
+    }
+
+    /// Takes note that a snapshot of this node is damaged: another one is taken in its place.
+    pub(crate) fn on_damaged_snapshot(&mut self, slot: Slot) {
+        tracing::error!(slot = slot.number(), "a snapshot is damaged, another one takes its place");
+        self.counts.snapshots_damaged += 1;
+        self.snapshots.on_damage(slot);
+    }
+
+    fn on_scrubbed(&mut self, read: &Scrubbed) {
+        self.counts.scrubbed_bytes += read.bytes;
+        self.snapshots.scrub.on_read(self.stages.now(), read, &self.settings.scrub);
+        if read.is_damaged {
+            self.on_damaged_snapshot(read.slot);
+        } else if read.is_last && read.bytes > 0 {
+            self.counts.scrub_rounds += 1;
+            tracing::debug!(slot = read.slot.number(), "the newest snapshot is whole");
+        }
+    }
+
+    fn tell_mended(&mut self, mended: bool, slot: Slot) {
+        if mended {
+            self.counts.snapshots_repaired += 1;
+            tracing::info!(
+                slot = slot.number(),
+                "a whole snapshot stands in a damaged one's place"
+            );
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! Reading and writing is left to `work`, on whichever thread may wait for the disk. A snapshot is
 //! begun when the journal has grown by half of what it may hold past one; once it is durable, that
 //! is recorded, and the log below the one before it goes when the record is durable. So peers that
-//! lag little are given decrees, and there is always a snapshot under what is gone. The claims kept
+//! lag little are given decrees, and there is always a snapshot under what is gone. In place of one
+//! that is damaged another is taken at once, as the state is in memory. The claims kept
 //! true: nothing goes that no durable snapshot stands for; what a record below promised is recorded
 //! again before; and below an installed snapshot nothing is read back.
 
@@ -11,6 +12,8 @@ mod done;
 pub(crate) mod for_clients;
 pub(crate) mod order;
 pub(crate) mod parts;
+pub(crate) mod scrub;
+pub(crate) mod unread;
 pub(crate) mod work;
 
 use std::time::Duration;
@@ -19,6 +22,7 @@ use synod_clock::Moment;
 use synod_paxos::Slot;
 
 use for_clients::{ClientSnapshotLimits, ForClients};
+use scrub::Scrub;
 
 /// What a host knows of its snapshots.
 #[derive(Clone, Debug)]
@@ -36,11 +40,17 @@ pub(crate) struct Snapshots {
     grown: Slot,
     /// What is given to clients.
     pub(crate) for_clients: ForClients,
+    /// What is read again.
+    pub(crate) scrub: Scrub,
     /// Below this slot the log is to go, once that is recorded.
     to_cut: Option<Slot>,
     /// What was given to the journal since the newest one was begun, by earlier lives too.
     bytes: u64,
     under_way: UnderWay,
+    /// The slot of one that is damaged and has nothing whole in its place, and how long the next
+    /// attempt to replace it waits.
+    damaged: Option<Slot>,
+    repair_at: Option<Moment>,
     /// Whether the machine gives none.
     is_refused: bool,
     /// Until when a peer that asked for a part is waited for, and how many bytes it is given in
@@ -64,7 +74,12 @@ pub(crate) enum Cause {
     Log,
     /// A client asks for one, and the log stays.
     Client,
+    /// The newest one is damaged.
+    Repair,
 }
+
+/// After how long it is tried again to replace a damaged snapshot, where that came to nothing.
+const REPAIR_REST: Duration = Duration::from_secs(5);
 
 /// For how long the next snapshot waits for a peer that was given a part of this one: with it the
 /// part that it asks for next would go, and all that it has kept.
@@ -85,9 +100,12 @@ impl Snapshots {
             keeping_bytes: 0,
             grown: newest,
             for_clients: ForClients::default(),
+            scrub: Scrub::default(),
             to_cut: None,
             bytes,
             under_way: UnderWay::default(),
+            damaged: None,
+            repair_at: None,
             is_refused: false,
             pulled_until: None,
             pulled_bytes: 0,
@@ -109,6 +127,26 @@ impl Snapshots {
         self.newest_bytes = bytes;
     }
 
+    /// Takes note that the one of this slot is damaged: it counts as none from here on.
+    pub(crate) fn on_damage(&mut self, slot: Slot) {
+        self.damaged = self.damaged.max(Some(slot));
+        if self.newest == slot {
+            (self.newest, self.newest_bytes) = (Slot::FIRST, 0);
+            // No peer can be waited for that pulls it.
+            self.pulled_until = None;
+        }
+    }
+
+    /// Returns the slot of a damaged one that has nothing whole in its place.
+    pub(crate) const fn damaged(&self) -> Option<Slot> {
+        self.damaged
+    }
+
+    /// Takes note of a whole one, and tells whether it stands in the place of a damaged one.
+    fn mend(&mut self, slot: Slot) -> bool {
+        self.damaged.take_if(|damaged| *damaged <= slot).is_some()
+    }
+
     /// Takes note of what is given to the journal.
     pub(crate) const fn on_commit(&mut self, bytes: u64) {
         self.bytes += bytes;
@@ -127,6 +165,11 @@ impl Snapshots {
         }
         if self.bytes >= log_bytes / 2 {
             return Some(Cause::Log);
+        }
+        if self.damaged.is_some_and(|damaged| damaged <= applied)
+            && self.repair_at.is_none_or(|at| at <= now)
+        {
+            return Some(Cause::Repair);
         }
         self.for_clients.wants_one(now, self.newest, applied).then_some(Cause::Client)
     }
@@ -147,6 +190,7 @@ impl Snapshots {
         match cause {
             Cause::Log => self.bytes = 0,
             Cause::Client => self.for_clients.on_begun(now, limits),
+            Cause::Repair => self.repair_at = Some(now + REPAIR_REST),
         }
     }
 
@@ -155,8 +199,9 @@ impl Snapshots {
         self.is_refused = true;
     }
 
-    /// Takes note that a snapshot of this node's own state is durable.
-    pub(crate) fn on_taken(&mut self, slot: Slot, bytes: u64) {
+    /// Takes note that a snapshot of this node's own state is durable; tells whether it stands in
+    /// the place of a damaged one.
+    pub(crate) fn on_taken(&mut self, slot: Slot, bytes: u64) -> bool {
         let cause = self.under_way.taking.take();
         self.newest_bytes = bytes;
         self.newest = slot;
@@ -166,6 +211,7 @@ impl Snapshots {
             // decrees.
             self.to_cut = (self.before > Slot::FIRST).then_some(self.before).or(self.to_cut);
         }
+        self.mend(slot)
     }
 
     /// Takes note that a snapshot was not made; the next one is begun when the log has grown again.
@@ -189,8 +235,9 @@ impl Snapshots {
         self.keeping_bytes = total;
     }
 
-    /// Takes note that a snapshot of another node is durable here, and is gone on from.
-    pub(crate) fn on_installed(&mut self, slot: Slot) {
+    /// Takes note that a snapshot of another node is durable here, and is gone on from; tells
+    /// whether it stands in the place of a damaged one.
+    pub(crate) fn on_installed(&mut self, slot: Slot) -> bool {
         self.under_way.keeping = false;
         if slot > self.newest {
             (self.newest, self.before, self.grown) = (slot, slot, slot);
@@ -198,6 +245,7 @@ impl Snapshots {
             self.to_cut = Some(slot);
             self.bytes = 0;
         }
+        self.mend(slot)
     }
 
     /// Tells whether a part may be read for a peer, and takes note of it.

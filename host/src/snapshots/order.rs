@@ -42,6 +42,13 @@ pub enum SnapshotOrder {
     },
     /// The snapshot that is held open for clients is to be let go.
     LetGo(Slot),
+    /// A chunk of the newest snapshot is to be read again, to see whether it is as it was written.
+    Scrub {
+        /// The slot of the snapshot.
+        slot: Slot,
+        /// The chunk, counted from zero.
+        chunk: u32,
+    },
 }
 
 /// How an order went. Complete by its nature.
@@ -73,11 +80,26 @@ pub enum SnapshotDone<M> {
         to: PartReader,
         /// The part.
         part: Option<StatePart>,
-        /// Whether the snapshot could not be read.
-        is_damaged: bool,
+        /// The slot of the snapshot that could not be read, if one could not.
+        damaged: Option<Slot>,
     },
     /// A snapshot is not held open for clients any more.
     LetGo,
+    /// A chunk was read again.
+    Scrubbed(Scrubbed),
+}
+
+/// What came of a chunk that was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// The snapshot.
+    pub slot: Slot,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// Whether it was the last chunk, or there is nothing more to be read.
+    pub is_last: bool,
+    /// Whether it is damaged.
+    pub is_damaged: bool,
 }
 
 impl SnapshotOrder {
@@ -87,8 +109,14 @@ impl SnapshotOrder {
         match self {
             Self::Take { .. } => SnapshotDone::NotTaken,
             Self::Keep(_) => SnapshotDone::NotKept,
-            Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None, is_damaged: false },
+            Self::Read { to, .. } => SnapshotDone::Read { to: *to, part: None, damaged: None },
             Self::LetGo(_) => SnapshotDone::LetGo,
+            Self::Scrub { slot, .. } => SnapshotDone::Scrubbed(Scrubbed {
+                slot: *slot,
+                bytes: 0,
+                is_last: true,
+                is_damaged: false,
+            }),
         }
     }
 }
@@ -104,6 +132,7 @@ impl fmt::Display for SnapshotOrder {
             }
             Self::Read { to, offset, .. } => write!(formatter, "bytes {offset} on for {to}"),
             Self::LetGo(slot) => write!(formatter, "the end of {slot} for clients"),
+            Self::Scrub { slot, chunk } => write!(formatter, "chunk {chunk} of {slot} again"),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use synod_journal::{
-    Disk, OpenError, RecoveredSnapshots, Snapshot, SnapshotBound, SnapshotOptions, SnapshotReader,
-    SnapshotStore, SnapshotWriter,
+    Disk, OpenError, RecoveredSnapshots, Snapshot, SnapshotBound, SnapshotDamaged, SnapshotOptions,
+    SnapshotReader, SnapshotStore, SnapshotWriter,
 };
 use synod_paxos::Slot;
 use synod_smr::wire::{StateDescription, decode_description, encode_description};
@@ -18,7 +18,8 @@ use synod_smr::{
     StateMachine, StatePart,
 };
 
-use super::order::{PartReader, SnapshotDone, SnapshotOrder};
+use super::order::{PartReader, Scrubbed, SnapshotDone, SnapshotOrder};
+use super::unread::Unread;
 
 /// The snapshots of a node, and the machine before any command.
 pub struct SnapshotWork<M, D: Disk> {
@@ -30,6 +31,8 @@ pub struct SnapshotWork<M, D: Disk> {
     reader: Option<SnapshotReader<D>>,
     /// The one that clients are given, however old it has become.
     held: Option<SnapshotReader<D>>,
+    /// The one that is read again.
+    scrubbed: Option<SnapshotReader<D>>,
 }
 
 impl<M, D: Disk> std::fmt::Debug for SnapshotWork<M, D> {
@@ -132,20 +135,60 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
     }
 
     fn with(store: Store<D>, (machine, limits): (M, SessionLimits)) -> Self {
-        Self { store, machine, limits, making: None, reader: None, held: None }
+        Self { store, machine, limits, making: None, reader: None, held: None, scrubbed: None }
     }
 
-    /// Returns the state of the newest snapshot; none if there is none.
-    ///
-    /// # Errors
-    ///
-    /// Says why it is not to be had.
-    pub fn newest(&self) -> Result<Option<Executor<M>>, String> {
-        let Some(store) = self.store.opened() else { return Ok(None) };
-        let Some(Snapshot { bound, .. }) = store.newest() else { return Ok(None) };
-        let mut reader = store.reader(bound).map_err(|error| error.to_string())?;
-        let description = description_of(&reader)?;
-        self.restore(&description, &mut reader).map(Some)
+    /// Returns the state of the newest snapshot that is whole; none if there is none. Those that
+    /// are found to be damaged are added to `damaged`, and count as none from here on.
+    pub(crate) fn newest(
+        &mut self,
+        damaged: &mut Vec<SnapshotDamaged>,
+    ) -> Result<Option<Executor<M>>, Unread> {
+        while let Some(newest) = self.store.opened().and_then(SnapshotStore::newest) {
+            match self.state_of(newest.bound) {
+                Err(Unread::Damaged(found)) => {
+                    self.note_damage(&found);
+                    damaged.push(found);
+                }
+                read => {
+                    if read.is_ok()
+                        && let Some(store) = &mut self.store.opened
+                    {
+                        store.remove_older().map_err(Unread::Disk)?;
+                    }
+                    return read.map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn state_of(&self, bound: SnapshotBound) -> Result<Executor<M>, Unread> {
+        let store = self.store.opened();
+        let store = store.ok_or_else(|| Unread::Foreign("there is no folder".to_owned()))?;
+        let mut reader = store.reader(bound)?;
+        let description = description_of(&reader).map_err(Unread::Foreign)?;
+        self.restore(&description, &mut reader)
+    }
+
+    /// Returns the slot of the snapshot that is damaged, if one is.
+    fn damaged_by(&mut self, unread: &Unread) -> Option<Slot> {
+        match unread {
+            Unread::Damaged(damaged) => Some(self.note_damage(damaged)),
+            Unread::Disk(_) | Unread::Foreign(_) => None,
+        }
+    }
+
+    /// Takes a damaged snapshot for none; returns its slot.
+    fn note_damage(&mut self, damaged: &SnapshotDamaged) -> Slot {
+        if let Some(store) = &mut self.store.opened {
+            store.note_damage(damaged.clone());
+        }
+        // One of the same slot may take its place, and what is open is the damaged file.
+        for open in [&mut self.reader, &mut self.held, &mut self.scrubbed] {
+            open.take_if(|reader| reader.snapshot().bound == damaged.bound);
+        }
+        slot_of(damaged.bound)
     }
 
     /// Carries an order out; waits for the disk.
@@ -175,13 +218,16 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
                     PartReader::Peer(_) => self.read_newest((offset, of), bytes_max),
                     PartReader::Client(..) => self.read_held((offset, of), bytes_max),
                 };
-                let is_damaged = read.is_err();
-                let part = read.unwrap_or_else(|reason| {
-                    tracing::error!(%to, reason, "a snapshot cannot be read");
-                    None
-                });
-                SnapshotDone::Read { to, part, is_damaged }
+                let (part, damaged) = match read {
+                    Ok(part) => (part, None),
+                    Err(unread) => {
+                        tracing::error!(%to, reason = %unread, "a snapshot cannot be read");
+                        (None, self.damaged_by(&unread))
+                    }
+                };
+                SnapshotDone::Read { to, part, damaged }
             }
+            SnapshotOrder::Scrub { slot, chunk } => SnapshotDone::Scrubbed(self.scrub(slot, chunk)),
             SnapshotOrder::LetGo(slot) => {
                 self.held = self.held.take().filter(|held| held.snapshot().bound != bound_of(slot));
                 SnapshotDone::LetGo
@@ -255,7 +301,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         let Making { description, mut writer, .. } = making;
         let store = self.store.made()?;
         let mut reader = store.read_back(&mut writer).map_err(|error| error.to_string())?;
-        let state = self.restore(&description, &mut reader)?;
+        let state = self.restore(&description, &mut reader).map_err(|error| error.to_string())?;
         self.store.made()?.finish(writer).map_err(|error| error.to_string())?;
         Ok(Kept::Whole(Box::new(state)))
     }
@@ -264,7 +310,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         &self,
         description: &StateDescription,
         reader: &mut SnapshotReader<D>,
-    ) -> Result<Executor<M>, String> {
+    ) -> Result<Executor<M>, Unread> {
         restore(self.machine.clone(), self.limits, description, reader)
     }
 
@@ -274,7 +320,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         &mut self,
         (offset, of): (u64, Option<Slot>),
         bytes_max: usize,
-    ) -> Result<Option<StatePart>, String> {
+    ) -> Result<Option<StatePart>, Unread> {
         let Some(store) = self.store.opened() else { return Ok(None) };
         let Some(newest) = store.newest() else { return Ok(None) };
         let offset = if of.map(bound_of) == Some(newest.bound) { offset } else { 0 };
@@ -282,12 +328,40 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         // more than the part.
         let reader = match self.reader.take().filter(|held| held.snapshot() == newest) {
             Some(reader) => self.reader.insert(reader),
-            None => {
-                let reader = store.reader(newest.bound);
-                self.reader.insert(reader.map_err(|error| error.to_string())?)
-            }
+            None => self.reader.insert(store.reader(newest.bound)?),
         };
         part_of(reader, offset, bytes_max)
+    }
+
+    /// Reads a chunk of the newest snapshot again; with the first one its head and its manifest.
+    fn scrub(&mut self, slot: Slot, chunk: u32) -> Scrubbed {
+        let mut read = Scrubbed { slot, bytes: 0, is_last: true, is_damaged: false };
+        match self.read_again(slot, chunk) {
+            Ok(Some((bytes, is_last))) => (read.bytes, read.is_last) = (bytes, is_last),
+            // A newer one has taken its place.
+            Ok(None) => {}
+            Err(unread) => {
+                tracing::error!(%slot, chunk, reason = %unread, "a snapshot cannot be read again");
+                read.is_damaged = self.damaged_by(&unread).is_some();
+            }
+        }
+        read
+    }
+
+    fn read_again(&mut self, slot: Slot, chunk: u32) -> Result<Option<(u64, bool)>, Unread> {
+        let open = self.scrubbed.take().filter(|_| chunk > 0);
+        let Some(store) = self.store.opened() else { return Ok(None) };
+        let Some(newest) = store.newest().filter(|newest| newest.bound == bound_of(slot)) else {
+            return Ok(None);
+        };
+        let mut reader = match open.filter(|open| open.snapshot() == newest) {
+            Some(reader) => reader,
+            None => store.reader(newest.bound)?,
+        };
+        let bytes = if chunk < newest.chunks { reader.chunk(chunk)?.len() as u64 } else { 0 };
+        let is_last = chunk + 1 >= newest.chunks;
+        self.scrubbed = Some(reader).filter(|_| !is_last);
+        Ok(Some((bytes, is_last)))
     }
 
     /// Reads a part of the snapshot that clients are given; it is opened where it is the newest.
@@ -295,7 +369,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
         &mut self,
         (offset, of): (u64, Option<Slot>),
         bytes_max: usize,
-    ) -> Result<Option<StatePart>, String> {
+    ) -> Result<Option<StatePart>, Unread> {
         let Some(bound) = of.map(bound_of) else { return Ok(None) };
         let reader = match self.held.take().filter(|held| held.snapshot().bound == bound) {
             Some(reader) => self.held.insert(reader),
@@ -305,8 +379,7 @@ impl<M: StateMachine + Clone, D: Disk> SnapshotWork<M, D> {
                 if store.newest().is_none_or(|newest| newest.bound != bound) {
                     return Ok(None);
                 }
-                let reader = store.reader(bound);
-                self.held.insert(reader.map_err(|error| error.to_string())?)
+                self.held.insert(store.reader(bound)?)
             }
         };
         part_of(reader, offset, bytes_max)
@@ -318,16 +391,16 @@ fn part_of<D: Disk>(
     reader: &mut SnapshotReader<D>,
     offset: u64,
     bytes_max: usize,
-) -> Result<Option<StatePart>, String> {
-    let description = description_of(reader)?;
+) -> Result<Option<StatePart>, Unread> {
+    let description = description_of(reader).map_err(Unread::Foreign)?;
     let Snapshot { bytes: total, chunk_bytes, .. } = reader.snapshot();
     if offset >= total {
         return Ok(None);
     }
     let in_chunk = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let (index, start) = (offset / u64::from(chunk_bytes), offset % u64::from(chunk_bytes));
-    let index = u32::try_from(index).map_err(|error| error.to_string())?;
-    let chunk = reader.chunk(index).map_err(|error| error.to_string())?;
+    let index = u32::try_from(index).map_err(|error| Unread::Foreign(error.to_string()))?;
+    let chunk = reader.chunk(index)?;
     // A part never spans two chunks: it ends where its chunk does, and whoever reads asks on from
     // there.
     let rest = &chunk[in_chunk(start)..];
@@ -341,7 +414,7 @@ pub(crate) fn restore<M: StateMachine, D: Disk>(
     limits: SessionLimits,
     description: &StateDescription,
     reader: &mut SnapshotReader<D>,
-) -> Result<Executor<M>, String> {
+) -> Result<Executor<M>, Unread> {
     // The state machine meets an end where a chunk cannot be read; what was wrong is said here.
     let mut failed = None;
     let (slot, total) = (description.slot.number(), reader.snapshot().bytes);
@@ -357,7 +430,7 @@ pub(crate) fn restore<M: StateMachine, D: Disk>(
             chunk.map(Bytes::copy_from_slice)
         }
         Err(error) => {
-            failed = Some(error.to_string());
+            failed = Some(Unread::from(error));
             None
         }
     });
@@ -366,7 +439,7 @@ pub(crate) fn restore<M: StateMachine, D: Disk>(
     match failed {
         Some(reason) => Err(reason),
         // Only here is the end that the machine met a true one.
-        None => state.map_err(|error: RestoreError| error.to_string()),
+        None => state.map_err(|error: RestoreError| Unread::Foreign(error.to_string())),
     }
 }
 
@@ -380,6 +453,10 @@ pub(crate) fn description_of<D: Disk>(
 /// After so many bytes more it is said how much of a snapshot was read: some seconds of a disk and
 /// a machine that are not fast.
 const SAID_EVERY_BYTES: u64 = 256 << 20;
+
+fn slot_of(bound: SnapshotBound) -> Slot {
+    Slot::new(bound.get())
+}
 
 /// Returns the bound that a slot is in the store.
 pub(crate) fn bound_of(slot: Slot) -> SnapshotBound {

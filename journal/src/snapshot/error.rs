@@ -66,7 +66,7 @@ pub enum SnapshotError {
     Backwards {
         /// The bound that was asked for.
         wanted: SnapshotBound,
-        /// The greatest one that is there, whole or damaged.
+        /// The greatest one that is there and whole.
         newest: SnapshotBound,
     },
     /// Another one is in the making: finish it or drop it first.

@@ -25,8 +25,7 @@ use super::store::{Held, SnapshotOptions, SnapshotStore};
 #[non_exhaustive]
 pub struct RecoveredSnapshots {
     /// The snapshots whose head, manifest or length are damaged. Their files are there as they
-    /// were, but for those that are older than a whole one. Damage of a chunk shows when it is
-    /// read.
+    /// were. Damage of a chunk shows when it is read.
     pub damaged: Vec<SnapshotDamaged>,
     /// A snapshot was in the making; what there was of it is removed.
     pub unfinished: bool,
@@ -62,7 +61,7 @@ impl<D: Disk> SnapshotStore<D> {
         }
         rename_again(&folder, &named)?;
         let damaged = damaged_among(&held);
-        let store = Self::assemble(folder, options.clone(), held, lock)?;
+        let store = Self::assemble(folder, options.clone(), held, lock);
         Ok((store, RecoveredSnapshots { damaged, unfinished }))
     }
 }

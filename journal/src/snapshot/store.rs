@@ -112,17 +112,24 @@ impl Held {
 }
 
 impl<D: Disk> SnapshotStore<D> {
-    /// Takes over what an opening found, and removes what is more than is kept.
+    /// Takes over what an opening found.
     pub(super) fn assemble(
         folder: Folder<D>,
         options: SnapshotOptions,
         held: Vec<Held>,
         lock: D::Lock,
-    ) -> Result<Self, Fatal> {
+    ) -> Self {
         let making = Weak::new();
-        let mut store = Self { folder, options, held, making, poisoned: false, _lock: lock };
-        store.prune()?;
-        Ok(store)
+        Self { folder, options, held, making, poisoned: false, _lock: lock }
+    }
+
+    /// Removes what is more than is kept, which a power loss may have brought back. An opening
+    /// leaves it, as the newest one may prove to be damaged when it is read.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn remove_older(&mut self) -> Result<(), Fatal> {
+        self.prune()
     }
 
     /// Begins a snapshot that stands for the entries below `bound`; `meta` is kept with it.
@@ -140,9 +147,10 @@ impl<D: Disk> SnapshotStore<D> {
         if self.making.strong_count() > 0 {
             return Err(SnapshotError::Busy);
         }
-        // A damaged one counts: the log below its bound may be gone, and what is told of entries
-        // below it must never change.
-        if let Some(newest) = self.held.last().map(Held::bound).filter(|newest| bound < *newest) {
+        // A damaged one keeps its name until one of its bound or a greater one is durable, so that
+        // what was told of entries below it stays told; below it any state is better than none.
+        let newest = self.newest().map(|newest| newest.bound);
+        if let Some(newest) = newest.filter(|newest| bound < *newest) {
             return Err(SnapshotError::Backwards { wanted: bound, newest });
         }
         // The writer holds it for as long as it lives, be it finished or dropped: so no call has to
@@ -204,6 +212,20 @@ impl<D: Disk> SnapshotStore<D> {
         self.held.iter().rev().find_map(Held::whole)
     }
 
+    /// Returns the greatest bound of all snapshots that are there, whole or damaged.
+    pub fn greatest_bound(&self) -> Option<SnapshotBound> {
+        self.held.last().map(Held::bound)
+    }
+
+    /// Takes note that a snapshot was found to be damaged when it was read: it counts as none from
+    /// here on. Its file stays, as its name tells what it stood for, until one of its bound or a
+    /// greater one is durable.
+    pub fn note_damage(&mut self, damaged: SnapshotDamaged) {
+        if let Some(held) = self.held.iter_mut().find(|held| held.bound() == damaged.bound) {
+            *held = Held::Damaged(damaged);
+        }
+    }
+
     /// Returns all snapshots that are whole, as far as head and manifest tell, the newest last.
     pub fn snapshots(&self) -> impl Iterator<Item = Snapshot> + '_ {
         self.held.iter().filter_map(Held::whole)
@@ -222,6 +244,8 @@ impl<D: Disk> SnapshotStore<D> {
         self.folder.sync()?;
         self.held.retain(|held| held.bound() != snapshot.bound);
         self.held.push(Held::Whole(snapshot));
+        // A damaged one of a greater bound may be there.
+        self.held.sort_by_key(Held::bound);
         self.prune()
     }
 

@@ -28,6 +28,12 @@ pub(super) const SERVER: &[Setting] = &[
     setting("data", Kind::Path, None, "data = \"node-1\""),
     setting("segment_bytes", Kind::Number, Some("67108864"), "segment_bytes = 67108864"),
     setting("log_bytes", Kind::Number, Some("134217728"), "log_bytes = 134217728"),
+    setting(
+        "scrub_bytes_per_second",
+        Kind::Number,
+        Some("1048576"),
+        "scrub_bytes_per_second = 1048576",
+    ),
     setting("backup_clients", Kind::Text, Some(""), "backup_clients = \"client\""),
     setting("peer_listen", Kind::Text, None, "peer_listen = \"127.0.0.1:7001\""),
     setting("client_listen", Kind::Text, None, "client_listen = \"127.0.0.1:7101\""),

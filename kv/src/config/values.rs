@@ -34,6 +34,11 @@ pub(super) fn log_bytes(layers: &Layers) -> Result<u64, ConfigError> {
     if bytes >= LOG_BYTES_MIN { Ok(bytes) } else { Err(layers.wrong("log_bytes", wanted)) }
 }
 
+pub(super) fn scrub_bytes_per_second(layers: &Layers) -> Result<u64, ConfigError> {
+    let wanted = "wanted a number of bytes, or 0 for nothing to be read again";
+    layers.parse("scrub_bytes_per_second", wanted)
+}
+
 /// The clients that may read the whole state: names with commas between them, or none.
 pub(super) fn backup_clients(layers: &Layers) -> Result<BTreeSet<String>, ConfigError> {
     let text = layers.text("backup_clients")?;

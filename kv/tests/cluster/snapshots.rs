@@ -6,7 +6,7 @@ use synod_kv::client::KvSession;
 use synod_kv::command::{Blob, Command, Query, Reply};
 use synod_node::Status;
 
-use crate::processes::{Cluster, PATIENCE};
+use crate::processes::{Cluster, PATIENCE, program};
 
 /// The smallest files of a journal.
 const SEGMENT: u64 = 16 << 20;
@@ -110,6 +110,85 @@ async fn a_node_whose_snapshots_are_gone_does_not_start_and_says_what_to_do() {
     assert_eq!(ended.code(), Some(74), "{said}");
     assert!(said.contains("folder of snapshots"), "{said}");
     std::fs::rename(snapshots.with_extension("away"), &snapshots).unwrap();
+    let _server = cluster.start(1);
+    check(&session, 64, 4).await;
+}
+
+/// Returns the newest snapshot of a node that does not run.
+fn snapshot_of(cluster: &Cluster, node: u16) -> PathBuf {
+    let entries = std::fs::read_dir(data(cluster, node).join("snapshots")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "snap")).max().unwrap()
+}
+
+/// Flips a bit in the middle of a file, or in a thousand places all over it.
+fn damage(file: &Path, all_over: bool) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let length = bytes.len();
+    let (first, step) = if all_over { (0, length / 1_000) } else { (length / 2, length) };
+    bytes.iter_mut().skip(first).step_by(step).for_each(|byte| *byte ^= 1);
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_node_with_a_damaged_snapshot_votes_and_has_its_state_from_a_peer() {
+    let cluster = cluster(3);
+    let mut servers = cluster.start_all();
+    let client = cluster.client();
+    let mut session = cluster.session(&client);
+    session.set_timeout(PATIENCE);
+    for mark in 1..5 {
+        write(&session, 64, mark).await;
+    }
+    for all_over in [false, true] {
+        drop(servers.remove(&3));
+        damage(&snapshot_of(&cluster, 3), all_over);
+        // A look reads the head alone.
+        let look = program().args(cluster.serve_arguments(3)).arg("--check-config").output();
+        let look = String::from_utf8(look.unwrap().stdout).unwrap();
+        assert_eq!(look.contains("A start has the state from a peer"), all_over, "{look}");
+        servers.insert(3, cluster.start(3));
+        // Its vote counts from its start on.
+        drop(servers.remove(&1));
+        write(&session, 8, 9).await;
+        let level = |all: &[Status]| all.iter().all(|status| status.digest == all[0].digest);
+        cluster.statuses_that(&client, &[2, 3], level).await;
+        check(&session, 8, 9).await;
+        let said = servers[&3].stderr();
+        assert!(said.contains("a snapshot is damaged"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        servers.insert(1, cluster.start(1));
+        cluster.statuses_that(&client, &[1, 2, 3], level).await;
+        write(&session, 64, 4).await;
+    }
+    // It has a whole one again, and begins with it.
+    drop(servers.remove(&3));
+    servers.insert(3, cluster.start(3));
+    check(&session, 64, 4).await;
+    let said = servers[&3].stderr();
+    let damaged = said.matches("a snapshot is damaged").count();
+    let mended = said.matches("a whole snapshot stands in a damaged one's place").count();
+    assert_eq!((damaged, mended), (2, 2), "{said}");
+}
+
+#[tokio::test]
+async fn a_damaged_snapshot_of_a_cluster_of_one_is_refused_with_the_remedy() {
+    let cluster = cluster(1);
+    let server = cluster.start(1);
+    let client = cluster.client();
+    let mut session = cluster.session(&client);
+    session.set_timeout(PATIENCE);
+    for mark in 1..5 {
+        write(&session, 64, mark).await;
+    }
+    drop(server);
+    let file = snapshot_of(&cluster, 1);
+    damage(&file, true);
+    let mut refused = cluster.spawn(1, &[]);
+    let (ended, said) = (refused.wait(PATIENCE), refused.stderr());
+    assert_eq!(ended.code(), Some(74), "{said}");
+    assert!(said.contains("no other node") && said.contains("with a backup"), "{said}");
+    damage(&file, true);
     let _server = cluster.start(1);
     check(&session, 64, 4).await;
 }

@@ -200,12 +200,29 @@ fn of_snapshots(writer: &mut Writer<'_>, measured: &Measured) -> fmt::Result {
         ("failed", counts.snapshots_failed),
         ("installed", counts.snapshots_installed),
         ("not_kept", counts.snapshots_not_kept),
+        ("damaged", counts.snapshots_damaged),
+        ("repaired", counts.snapshots_repaired),
     ];
     let outcomes = outcomes.map(|(outcome, count)| ([("outcome", outcome)], count));
     writer.counters("synod_snapshots", "Snapshots, by what came of them.", outcomes)?;
     let ways = [("received", counts.snapshot_bytes_received), ("sent", counts.snapshot_bytes_sent)];
     let ways = ways.map(|(direction, bytes)| ([("direction", direction)], bytes));
-    writer.counters("synod_snapshot_transfer_bytes", "Bytes of snapshots on their way.", ways)
+    writer.counters("synod_snapshot_transfer_bytes", "Bytes of snapshots on their way.", ways)?;
+    writer.gauge(
+        "synod_snapshot_is_damaged",
+        "Whether a damaged snapshot has nothing whole in its place.",
+        f64::from(u8::from(measured.damaged_snapshot.is_some())),
+    )?;
+    writer.gauge(
+        "synod_has_state",
+        "Whether the node has the state of what it knows to be chosen.",
+        f64::from(u8::from(measured.has_state)),
+    )?;
+    writer.counter(
+        "synod_scrubbed_bytes",
+        "Bytes of snapshots that were read again.",
+        counts.scrubbed_bytes,
+    )
 }
 
 fn of_clients(writer: &mut Writer<'_>, measured: &Measured) -> fmt::Result {

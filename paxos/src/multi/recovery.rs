@@ -66,6 +66,12 @@ impl<V: Value> Recovery<V> {
         self.chosen
     }
 
+    /// Returns the first slot that is not forgotten.
+    #[must_use]
+    pub const fn base(&self) -> Slot {
+        self.log.base()
+    }
+
     /// Returns the promise read so far.
     #[must_use]
     pub const fn promised(&self) -> Ballot {

@@ -4,8 +4,10 @@
 //! them, its leader first. One question is out at a time. Where the decrees are gone, the answer is
 //! the first part of a snapshot: it is kept part by part, and asked for on by who has the same.
 //! What this node voted for in the ballot of its leader is here, and to be announced: a copy would
-//! only come on top of it. The claim kept true is one of liveness: while some reachable peer knows
-//! more, a question to one of them is out or will be, at a tick within a bound.
+//! only come on top of it. A node that lost its state to a damaged snapshot has it again the same
+//! way, and asks from the slot of the state that it has. The claim kept true is one of liveness:
+//! while some reachable peer knows more, a question to one of them is out or will be, at a tick
+//! within a bound.
 
 use super::Replica;
 use crate::command::CommandBatch;
@@ -104,8 +106,9 @@ struct Asked {
 
 impl CatchUp {
     /// Counts a tick, and says whom to ask: where nothing was learned since the last tick although
-    /// somebody knows more. `is_voted` tells whether the next decree is here, voted for in the
-    /// leader's ballot. Each peer comes with its chosen prefix and the ticks there and back.
+    /// somebody knows more. `chosen` ends what this node knows the decrees of; `is_voted` tells
+    /// whether the next decree is here, voted for in the leader's ballot. Each peer comes with its
+    /// chosen prefix and the ticks there and back.
     pub fn on_tick(
         &mut self,
         chosen: Slot,
@@ -292,15 +295,26 @@ impl<M: StateMachine> Replica<M> {
         if self.disk == Disk::Full {
             return;
         }
-        let chosen = self.paxos.chosen();
+        let first = self.first_missing();
         let follows = self.election.follows(self.paxos.leader().leads());
         let leader = follows.map(Ballot::node).filter(|node| *node != self.paxos.me());
-        let is_voted = follows.is_some() && self.paxos.log().voted_in(chosen) == follows;
+        let is_voted = follows.is_some() && self.paxos.log().voted_in(first) == follows;
         let rtt = |node| self.election.rtt_ticks(node);
         let peers = self.election.beats().map(|(node, beat)| (node, beat.chosen, rtt(node)));
-        if let Some(peer) = self.catch_up.on_tick(chosen, is_voted, leader, peers) {
-            effects.send(To::Node(peer), Message::Fetch { first: chosen });
+        if let Some(peer) = self.catch_up.on_tick(first, is_voted, leader, peers) {
+            effects.send(To::Node(peer), Message::Fetch { first });
         }
+    }
+
+    /// Tells whether this replica has the state at its log's beginning, and so all that is chosen
+    /// applied. One that does not votes, and neither campaigns nor leads.
+    pub fn has_state(&self) -> bool {
+        self.executor.applied() >= self.paxos.log().base()
+    }
+
+    /// Returns the first slot whose decree is to be had from others.
+    fn first_missing(&self) -> Slot {
+        if self.has_state() { self.paxos.chosen() } else { self.executor.applied() }
     }
 
     /// Takes in what a peer answered, and asks it on while it knows more.
@@ -316,11 +330,29 @@ impl<M: StateMachine> Replica<M> {
         if self.disk == Disk::Full {
             return;
         }
-        let before = self.paxos.chosen();
-        self.drive(synod_paxos::Input::Decrees { first, decrees }, effects);
-        let now = self.paxos.chosen();
+        let before = self.first_missing();
+        self.apply_below_base(first, &decrees);
+        if self.has_state() {
+            self.drive(synod_paxos::Input::Decrees { first, decrees }, effects);
+        }
+        let now = self.first_missing();
         if let Some(peer) = self.catch_up.on_decrees(from, now > before, chosen > now) {
             effects.send(To::Node(peer), Message::Fetch { first: now });
+        }
+    }
+
+    /// Applies decrees below the log's beginning, where the state there is not here. They are not
+    /// recorded: what was voted below is settled, and the next snapshot stands for it.
+    ///
+    /// spec: SnapshotDamage!Fetch
+    fn apply_below_base(&mut self, first: Slot, decrees: &[Decree<CommandBatch>]) {
+        let mut slot = first;
+        for decree in decrees {
+            if slot == self.executor.applied() && !self.has_state() {
+                self.executor.apply(decree, |_, _| {});
+                self.checkpoints.on_applied(self.executor.applied(), || self.executor.digest());
+            }
+            slot = slot.next();
         }
     }
 
@@ -328,7 +360,7 @@ impl<M: StateMachine> Replica<M> {
     /// there.
     pub(super) fn on_part(&mut self, from: NodeId, part: StatePart, effects: &mut Effects) {
         let slot = part.description.slot;
-        if self.disk == Disk::Full || slot <= self.paxos.chosen() {
+        if self.disk == Disk::Full || slot <= self.first_missing() {
             return;
         }
         match self.catch_up.on_part(from, &part) {
@@ -353,11 +385,14 @@ impl<M: StateMachine> Replica<M> {
     pub fn install(&mut self, state: Executor<M>, effects: &mut Effects) {
         self.catch_up.on_installed();
         let slot = state.applied();
-        if slot <= self.paxos.chosen() {
+        if slot <= self.first_missing() {
             return;
         }
         self.executor = state;
-        self.drive(synod_paxos::Input::Install(slot), effects);
+        // Without its state a replica may know more to be chosen than it is given one for.
+        if slot > self.paxos.chosen() {
+            self.drive(synod_paxos::Input::Install(slot), effects);
+        }
         self.checkpoints.on_applied(slot, || self.executor.digest());
         self.conclude(effects);
     }

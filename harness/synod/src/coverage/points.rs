@@ -110,6 +110,11 @@ points! {
     BackupHeldOff "backup-held-off" "A client is given no part, as another one is given another."
     BackupAwaitsSnapshot "backup-awaits-snapshot" "A client waits for a snapshot to be taken."
     PartOfOlder "part-of-older" "A client is given a part of a snapshot that is not the newest."
+    SnapshotRotten "snapshot-rotten" "A bit of a snapshot flips."
+    BegunWithoutState "begun-without-state" "A life begins with a damaged snapshot, as an acceptor."
+    StateFromPeer "state-from-peer" "The snapshot of a peer gives it its state."
+    ScrubFound "scrub-found" "A snapshot that is read again is found to be damaged."
+    ScrubRound "scrub-round" "A whole snapshot was read again."
     HoldLetGo "hold-let-go" "A snapshot that was held for a client is let go."
     LogCut "log-cut" "A node begins a life without records that a snapshot stands for."
 

@@ -1,6 +1,9 @@
-//! NoGapApplied: what is chosen is applied in order and at once, and nothing is ever unapplied.
+//! NoGapApplied: what is chosen is applied in order and at once, and nothing is ever unapplied. A
+//! node that lost its state to a damaged snapshot is behind, and until it is not, it has no ballot
+//! of its own and answers no question.
 
 use synod_paxos::Slot;
+use synod_smr::Response;
 
 use super::Invariant;
 use super::by_node::ByNode;
@@ -19,8 +22,17 @@ impl Invariant for NoGapApplied {
 
     fn on_step(&mut self, step: &Step<'_>) -> Result<(), String> {
         let (chosen, applied) = (step.after.chosen, step.after.applied);
-        if chosen != applied {
+        let has_state = applied >= step.replica.paxos().log().base();
+        if has_state && chosen != applied {
             return Err(format!("node {} chose up to {chosen}, applied {applied}", step.node));
+        }
+        let is_served = |reply: &Response| {
+            matches!(reply, Response::Reply(_) | Response::Opened(_) | Response::Uncertain { .. })
+        };
+        let serves = step.replies.iter().any(|(.., reply)| is_served(reply));
+        if !has_state && (step.after.ballot.is_some() || serves) {
+            let detail = "campaigns, leads or answers without its state";
+            return Err(format!("node {} {detail}, applied up to {applied}", step.node));
         }
         let last = self.applied.of(step.node);
         let (life, before) = std::mem::replace(last, (step.life, applied));

@@ -52,7 +52,7 @@ impl Machine {
             }
             DiskFault::Rot => {
                 // Once is enough: a second flip might hit the same bit and mend it.
-                if begins && !self.rotten {
+                if begins && !self.rotten && !self.rot_snapshot(world, monitor) {
                     self.rot(world);
                 }
             }
@@ -83,6 +83,31 @@ impl Machine {
         } else if !begins && std::mem::take(&mut self.injected) {
             self.disk.clear_faults();
         }
+    }
+
+    /// Flips a bit of the newest snapshot, wherever in its file; tells whether it did. Where there
+    /// is one, half of what rots is it.
+    fn rot_snapshot(&mut self, world: &mut SimWorld, monitor: &mut Monitor) -> bool {
+        let folder = super::folders::snapshots();
+        let names = synod_host::journal::Disk::list(&self.disk, folder).unwrap_or_default();
+        let newest = names.into_iter().filter(|name| name.ends_with(".snap")).max();
+        // A node without peers has nobody to have its state from.
+        let Some(name) = newest.filter(|_| self.nodes.len() > 1) else { return false };
+        let draw = world.chance().next_u64();
+        if draw & 1 == 0 {
+            return false;
+        }
+        self.disk.tamper(&folder.join(name), |bytes| {
+            let place = usize::try_from((draw >> 8) % bytes.len().max(1) as u64).unwrap_or(0);
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1 << ((draw >> 1) & 7);
+            }
+        });
+        self.rotten = true;
+        world.say(|| format!("a bit of the newest snapshot of node {} flips", self.node));
+        world.felt_disk(self.place(), |fault| fault == DiskFault::Rot);
+        monitor.tracker.see(Point::SnapshotRotten);
+        true
     }
 
     /// Flips a bit of a segment that was completed before the present one.

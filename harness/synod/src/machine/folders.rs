@@ -108,9 +108,9 @@ impl Machine {
         // A life begins at the end of its snapshot at least.
         let store = SnapshotOptions::new(&options.identity);
         if let Ok((store, _)) = SnapshotStore::open(disk.clone(), snapshots(), &store)
-            && let Some(newest) = store.newest()
+            && let Some(newest) = store.greatest_bound()
         {
-            contents.end = contents.end.max(Slot::new(newest.bound.get()));
+            contents.end = contents.end.max(Slot::new(newest.get()));
         }
         let opened = Journal::open(disk, journal(), &options, |record| {
             if let Ok(record) = decode_record(&record.bytes.to_vec().into()) {

@@ -13,6 +13,7 @@ use synod_simulator::Micros;
 
 use super::{Machine, SimWorld, Wakeup};
 use crate::coverage::Point;
+use crate::journal_thread::Found;
 use crate::monitor::Monitor;
 use crate::step::{Cause, Given, Stance};
 use synod_host::{PartReader, SnapshotDone, SnapshotOrder};
@@ -55,7 +56,10 @@ impl Machine {
                 }
             }
             SnapshotOrder::LetGo(_) => process.held = None,
-            SnapshotOrder::Read { .. } | SnapshotOrder::Take { .. } | SnapshotOrder::Keep(_) => {}
+            SnapshotOrder::Read { .. }
+            | SnapshotOrder::Take { .. }
+            | SnapshotOrder::Keep(_)
+            | SnapshotOrder::Scrub { .. } => {}
         }
     }
 
@@ -149,7 +153,9 @@ impl Machine {
             SnapshotDone::Kept { .. } => Some(Point::SnapshotInParts),
             SnapshotDone::Read { .. } if resumed => Some(Point::SnapshotAskedOn),
             SnapshotDone::LetGo => Some(Point::HoldLetGo),
-            SnapshotDone::Read { .. } | SnapshotDone::NotKept => None,
+            SnapshotDone::Scrubbed(read) if read.is_damaged => Some(Point::ScrubFound),
+            SnapshotDone::Scrubbed(read) if read.is_last => Some(Point::ScrubRound),
+            SnapshotDone::Read { .. } | SnapshotDone::NotKept | SnapshotDone::Scrubbed(_) => None,
         };
         if let SnapshotDone::Taken { slot, .. } = &done {
             process.newest = *slot;
@@ -157,7 +163,11 @@ impl Machine {
         if let Some(point) = point {
             monitor.tracker.see(point);
         }
+        let had_state = process.host.replica().has_state();
         process.host.on_snapshot(done);
+        if !had_state && process.host.replica().has_state() {
+            monitor.tracker.see(Point::StateFromPeer);
+        }
         process.taken.given.push(Given { cause: Cause::Snapshot, before });
         // What the host gives next is behind those that wait already.
         if !process.orders.given.is_empty() {
@@ -172,6 +182,16 @@ fn is_made_durable(order: &SnapshotOrder) -> bool {
     match order {
         SnapshotOrder::Take { .. } => true,
         SnapshotOrder::Keep(part) => part.end() >= part.total,
-        SnapshotOrder::Read { .. } | SnapshotOrder::LetGo(_) => false,
+        SnapshotOrder::Read { .. } | SnapshotOrder::LetGo(_) | SnapshotOrder::Scrub { .. } => false,
+    }
+}
+
+/// Sees how a life begins.
+pub(super) fn see_beginning(found: &Found, monitor: &mut Monitor) {
+    if found.is_cut {
+        monitor.tracker.see(Point::LogCut);
+    }
+    if !found.has_state {
+        monitor.tracker.see(Point::BegunWithoutState);
     }
 }
