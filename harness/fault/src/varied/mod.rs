@@ -12,6 +12,7 @@
 mod acts;
 mod losses;
 mod rivals;
+mod slow;
 
 use synod_rng::{Random, Seed, Stream};
 
@@ -60,15 +61,16 @@ pub fn draw(seed: Seed, config: &VariedConfig) -> Scenario {
     }
     let mut acts = Random::new(seed, Stream::named("varied acts"));
     let nodes: Vec<NodeId> = (1..=size).map(NodeId).collect();
-    let mut musts = MUSTS;
+    let mut musts = MUSTS.to_vec();
     acts.shuffle(&mut musts);
     let count = (config.time_ms.0 / ACT_MS_MIN).clamp(1, ACTS_MAX);
+    musts.truncate(usize::try_from(count).unwrap_or(1));
     // A run that is shorter than its quiet ends has acts without time, and so without faults.
-    let length = config.time_ms.0.saturating_sub(FIRST_MS + LAST_GAP_MS) / count;
-    let mut faults = Vec::new();
-    for act in 0..count {
-        let must = musts[usize::try_from(act).unwrap_or(0) % musts.len()];
-        let from = FIRST_MS + act * length;
+    let time = config.time_ms.0.saturating_sub(FIRST_MS + LAST_GAP_MS);
+    let shares: u64 = musts.iter().map(|(_, share)| share).sum();
+    let (mut faults, mut from) = (Vec::new(), FIRST_MS);
+    for ((must, share), act) in musts.into_iter().zip(0..) {
+        let length = time * share / shares;
         for kind in kinds_of(must, &mut acts) {
             let stream = Stream::named("varied").part(act).part(kind as u64);
             let mut random = Random::new(seed, stream);
@@ -76,6 +78,7 @@ pub fn draw(seed: Seed, config: &VariedConfig) -> Scenario {
             let act = Act { nodes: &nodes, from, until, power: config.world.power };
             faults.extend(act.faults_of(kind, &mut random));
         }
+        from += length;
     }
     faults.retain(|fault| config.world.check(fault).is_ok());
     faults.sort_by_key(|fault| fault.at_ms);
@@ -142,13 +145,13 @@ const FIRST_MS: u64 = 1_000;
 const LAST_GAP_MS: u64 = 1_000;
 
 /// The quiet time between two acts.
-const ACT_GAP_MS: u64 = 500;
+const ACT_GAP_MS: u64 = 300;
 
-/// The shortest act.
-const ACT_MS_MIN: u64 = 3_500;
+/// The time of a run for each of its acts, at least.
+const ACT_MS_MIN: u64 = 2_700;
 
 /// The most acts of a run; a longer one has longer acts.
-const ACTS_MAX: u64 = 8;
+const ACTS_MAX: u64 = 11;
 
 /// How many milliseconds of rest each client is good for: ten clients that rest 10 ms at most ask
 /// as often as one that rests 1 ms.
