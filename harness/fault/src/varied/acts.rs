@@ -52,9 +52,9 @@ pub(super) enum Kind {
     Hearsay,
     /// Most disks become slow, the leader dies, and links become longer at once.
     SlowDisks,
-    /// Disks are slow, and nobody hears the leader for about as long as it takes to miss it, again
-    /// and again.
-    Mutes,
+    /// The leader, whose disk is slow, stands still or is not heard for about as long as it takes to
+    /// miss it.
+    Standstills,
     /// The leader dies, and links become longer just when others ask for their promises.
     Jumps,
     /// The leader is cut off until another one leads, which is stopped as soon as it is seen to: the
@@ -64,22 +64,24 @@ pub(super) enum Kind {
 
 /// What each run has, an act each, with its share of the time: what the act is made of takes about
 /// so many milliseconds where a run is half a minute.
-pub(super) const MUSTS: [(Kind, u64); 11] = [
-    (Kind::FarLeader, 2_900),
-    (Kind::Deaths, 2_300),
+pub(super) const MUSTS: [(Kind, u64); 12] = [
+    (Kind::FarLeader, 3_100),
     (Kind::Comebacks, 2_300),
     (Kind::Rivals, 2_300),
     (Kind::PowerCuts, 2_500),
     (Kind::Strays, 2_500),
-    (Kind::Hearsay, 3_300),
+    (Kind::Hearsay, 3_600),
+    (Kind::Hearsay, 3_600),
     (Kind::SlowDisks, 2_800),
-    (Kind::Mutes, 2_800),
+    (Kind::Standstills, 2_400),
+    (Kind::Standstills, 2_400),
     (Kind::Usurpers, 2_400),
     (Kind::Jumps, 2_300),
 ];
 
 /// What an act may have besides.
-const EXTRAS: [Kind; 9] = [
+const EXTRAS: [Kind; 10] = [
+    Kind::Deaths,
     Kind::Pauses,
     Kind::Isolation,
     Kind::Majority,
@@ -97,7 +99,7 @@ pub(super) fn kinds_of(must: Kind, random: &mut Random) -> Vec<Kind> {
     let mut extras = EXTRAS.to_vec();
     random.shuffle(&mut extras);
     let more = usize::try_from(random.below(EXTRAS_MAX + 1)).unwrap_or(0);
-    let is_chain = matches!(must, Kind::Hearsay | Kind::Usurpers | Kind::Mutes | Kind::Jumps);
+    let is_chain = matches!(must, Kind::Hearsay | Kind::Usurpers | Kind::Standstills | Kind::Jumps);
     let more = if is_chain { 0 } else { more };
     let mut kinds = vec![must];
     kinds.extend(extras.into_iter().take(more));
@@ -164,7 +166,7 @@ impl Act<'_> {
             Kind::Hearsay => self.hearsay(at, random),
             Kind::PowerCuts => self.power_cuts(at, random),
             Kind::SlowDisks => self.slow_disks(at, random),
-            Kind::Mutes => self.mutes(at, random),
+            Kind::Standstills => self.standstills(at, random),
             Kind::Jumps => self.jumps(at, random),
             Kind::Usurpers => self.usurpers(at, random),
         }

@@ -148,10 +148,10 @@ const LAST_GAP_MS: u64 = 1_000;
 const ACT_GAP_MS: u64 = 300;
 
 /// The time of a run for each of its acts, at least.
-const ACT_MS_MIN: u64 = 2_700;
+const ACT_MS_MIN: u64 = 2_500;
 
 /// The most acts of a run; a longer one has longer acts.
-const ACTS_MAX: u64 = 11;
+const ACTS_MAX: u64 = 12;
 
 /// How many milliseconds of rest each client is good for: ten clients that rest 10 ms at most ask
 /// as often as one that rests 1 ms.

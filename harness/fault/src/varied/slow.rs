@@ -5,10 +5,12 @@
 //! The claims kept true: a minority of the disks is fast, so that something is always chosen; and no
 //! sync takes as long as makes a node unfit to lead.
 
+use std::collections::BTreeSet;
+
 use synod_rng::Random;
 
 use super::acts::{Act, one};
-use crate::{Action, DiskFault, LinkRules, Millis, PlannedFault, Target};
+use crate::{Action, DiskFault, LinkRules, Millis, NodeId, PlannedFault, Target};
 
 impl Act<'_> {
     /// Most disks become slow, and the leader dies before anybody knows it: votes wait at those who
@@ -28,18 +30,24 @@ impl Act<'_> {
         (faults, until)
     }
 
-    /// Most disks are slow, and nobody hears the leader until others ask for promises. It hears them
-    /// all the while, and what it had chosen meanwhile is told when these are on their way.
-    pub(super) fn mutes(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
-        let (mut faults, mut after) = (Vec::new(), random.between(200, 400));
-        for _ in 0..MUTES {
-            let lasts = random.between(320, 460);
-            faults.extend(one(at + after, lasts, Action::Mute, Target::Leader).0);
-            after += lasts + random.between(380, 560);
+    /// The disk of the leader is slow, and that of a minority is slower. The leader stands still, or
+    /// is not heard, until others ask for promises. What it had chosen by then it tells at once, while
+    /// what it promises waits for its disk, and what others do comes later still.
+    pub(super) fn standstills(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
+        let (mut faults, mut after) = (Vec::new(), 0);
+        for _ in 0..STANDSTILLS {
+            let (before, lasts) = (random.between(200, 350), random.between(320, 460));
+            let action = if random.chance(650_000) { Action::Pause } else { Action::Mute };
+            faults.extend(one(at + after + before, lasts, action, Target::Leader).0);
+            let slow_for = before + lasts + random.between(200, 300);
+            let ms = |random: &mut Random, least| Millis(random.between(least, least + 250));
+            let slow = Action::Disk(DiskFault::Slow { ms: ms(random, 200) });
+            faults.extend(one(at + after, slow_for, slow, Target::Leader).0);
+            let slower = Action::Disk(DiskFault::Slow { ms: ms(random, 600) });
+            let few = self.fewer(random);
+            faults.extend(one(at + after, slow_for, slower, few).0);
+            after += slow_for + random.between(100, 200);
         }
-        let ms = Millis(random.between(SYNC_MS_MIN / 2, SYNC_MS_MAX / 2));
-        let slow = Action::Disk(DiskFault::Slow { ms });
-        faults.extend(one(at, after, slow, self.most(random)).0);
         (faults, after)
     }
 
@@ -60,10 +68,22 @@ impl Act<'_> {
 
     /// Draws more than half of the nodes.
     fn most(&self, random: &mut Random) -> Target {
+        let (_, most) = self.parted(random);
+        Target::of(most)
+    }
+
+    /// Draws fewer than half of the nodes, as many as may be.
+    fn fewer(&self, random: &mut Random) -> Target {
+        let (few, _) = self.parted(random);
+        Target::of(few)
+    }
+
+    /// Draws a minority that is as large as may be, and the others.
+    fn parted(&self, random: &mut Random) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
         let mut order = self.nodes.to_vec();
         random.shuffle(&mut order);
-        let (_, most) = order.split_at(self.nodes.len().saturating_sub(1) / 2);
-        Target::of(most.iter().copied().collect())
+        let (few, most) = order.split_at(self.nodes.len().saturating_sub(1) / 2);
+        (few.iter().copied().collect(), most.iter().copied().collect())
     }
 }
 
@@ -72,8 +92,8 @@ fn longer(by_ms: u64) -> Action {
     Action::Disturb(LinkRules { delay_ms: Millis(by_ms), ..LinkRules::default() })
 }
 
-/// How often in a row nobody hears the leader.
-const MUTES: u64 = 3;
+/// How often in a row the leader stands still.
+const STANDSTILLS: u64 = 2;
 
 /// How often in a row the leader dies.
 const JUMPS: u64 = 2;
