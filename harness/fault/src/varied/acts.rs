@@ -1,8 +1,9 @@
 //! The acts of a varied run: what each kind of act lets happen, and for how long.
 //!
 //! An act is a stretch of time and one or two kinds of trouble, which come again and again in it.
-//! The kinds that take elections one after the other, or what was not synced, are in `rivals` and
-//! `losses`. The claim kept true: no fault of an act is planned to begin after the act.
+//! The kinds that take elections one after the other, what was not synced, or slow disks, are in
+//! `rivals`, `losses` and `slow`. The claim kept true: no fault of an act is planned to begin after
+//! the act.
 
 use synod_rng::Random;
 

@@ -2,8 +2,8 @@
 //!
 //! Where syncs take as long as elections, promises and votes of one ballot are still on their way to
 //! the disk when the next is asked for, and who waits for them says again what was heard already.
-//! The claims kept true: a minority of the disks is fast, so that something is always chosen; and no
-//! sync takes as long as makes a node unfit to lead.
+//! The claims kept true: no disk hangs, so that something is chosen in the end; and no sync takes as
+//! long as makes a node unfit to lead.
 
 use std::collections::BTreeSet;
 
@@ -117,3 +117,45 @@ const LONGER_MS_MIN: u64 = 80;
 
 /// How far apart they come at most: less than what a node waits for another.
 const LONGER_MS_MAX: u64 = 180;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synod_rng::{Seed, Stream};
+
+    fn act(nodes: &[NodeId]) -> Act<'_> {
+        Act { nodes, from: 0, until: 4_000, power: true }
+    }
+
+    #[test]
+    fn a_minority_and_the_others_are_all_nodes() {
+        for size in [3_u16, 5] {
+            let nodes: Vec<NodeId> = (1..=size).map(NodeId).collect();
+            let mut random = Random::new(Seed(size.into()), Stream::named("parted"));
+            let (few, most) = act(&nodes).parted(&mut random);
+            assert_eq!((few.len(), most.len()), (nodes.len() / 2, nodes.len() / 2 + 1));
+            assert!(few.is_disjoint(&most));
+        }
+    }
+
+    /// A sync of a second makes a node unfit to lead, and a jump of 200 ms a peer look silent.
+    #[test]
+    fn no_sync_makes_a_leader_unfit_and_no_link_looks_silent() {
+        let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
+        for seed in 0..100 {
+            let mut random = Random::new(Seed(seed), Stream::named("slow"));
+            let act = act(&nodes);
+            let mut faults = act.slow_disks(0, &mut random).0;
+            faults.extend(act.standstills(0, &mut random).0);
+            faults.extend(act.jumps(0, &mut random).0);
+            for fault in &faults {
+                if let Action::Disk(DiskFault::Slow { ms }) = &fault.action {
+                    assert!(ms.0 <= 900, "{seed}: {ms}");
+                }
+                if let Action::Disturb(rules) = &fault.action {
+                    assert!(rules.delay_ms.0 < 200, "{seed}: {rules}");
+                }
+            }
+        }
+    }
+}
