@@ -53,13 +53,13 @@ pub(super) enum Kind {
     Hearsay,
     /// Most disks become slow, the leader dies, and links become longer at once.
     SlowDisks,
-    /// The leader, whose disk is slow, stands still or is not heard for about as long as it takes to
-    /// miss it.
+    /// The leader, whose disk is slow, stands still or is not heard for about as long as it takes
+    /// to miss it.
     Standstills,
     /// The leader dies, and links become longer just when others ask for their promises.
     Jumps,
-    /// The leader is cut off until another one leads, which is stopped as soon as it is seen to: the
-    /// first is back with what it alone proposed, before what the other one did is chosen.
+    /// The leader is cut off until another one leads, which is stopped as soon as it is seen to:
+    /// the first is back with what it alone proposed, before what the other one did is chosen.
     Usurpers,
 }
 

@@ -102,9 +102,9 @@ impl Act<'_> {
         (faults, then + lasts)
     }
 
-    /// The leader is cut off, and goes on to propose what nobody hears of. Who follows it is stopped
-    /// as soon as it is seen to lead, before what it proposes in the same slots is chosen, as disks
-    /// are slow; and the first is back, and may lead again.
+    /// The leader is cut off, and goes on to propose what nobody hears of. Who follows it is
+    /// stopped as soon as it is seen to lead, before what it proposes in the same slots is chosen,
+    /// as disks are slow; and the first is back, and may lead again.
     pub(super) fn usurpers(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (after, ms) = (random.between(300, 500), random.between(100, 350));
         // By then it was missed, and phase 1 has had its two syncs.

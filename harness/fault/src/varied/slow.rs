@@ -1,9 +1,9 @@
 //! Acts in which disks are slow: what a node said it would remember waits, and others ask it again.
 //!
-//! Where syncs take as long as elections, promises and votes of one ballot are still on their way to
-//! the disk when the next is asked for, and who waits for them says again what was heard already.
-//! The claims kept true: no disk hangs, so that something is chosen in the end; and no sync takes as
-//! long as makes a node unfit to lead.
+//! Where syncs take as long as elections, promises and votes of one ballot are still on their way
+//! to the disk when the next is asked for, and who waits for them says again what was heard
+//! already. The claims kept true: no disk hangs, so that something is chosen in the end; and no
+//! sync takes as long as makes a node unfit to lead.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,9 @@ use crate::{Action, DiskFault, LinkRules, Millis, NodeId, PlannedFault, Target};
 
 impl Act<'_> {
     /// Most disks become slow, and the leader dies before anybody knows it: votes wait at those who
-    /// are asked for promises, and what the next leader found is long in being chosen, while clients
-    /// ask again. Then links become longer than anybody expects, and what is said is said twice.
+    /// are asked for promises, and what the next leader found is long in being chosen, while
+    /// clients ask again. Then links become longer than anybody expects, and what is said is said
+    /// twice.
     pub(super) fn slow_disks(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (after, lasts) = (random.between(60, 300), random.between(500, 900));
         let mut faults = one(at + after, lasts, Action::Kill, Target::Leader).0;
@@ -30,9 +31,9 @@ impl Act<'_> {
         (faults, until)
     }
 
-    /// The disk of the leader is slow, and that of a minority is slower. The leader stands still, or
-    /// is not heard, until others ask for promises. What it had chosen by then it tells at once, while
-    /// what it promises waits for its disk, and what others do comes later still.
+    /// The disk of the leader is slow, and that of a minority is slower. The leader stands still,
+    /// or is not heard, until others ask for promises. What it had chosen by then it tells at once,
+    /// while what it promises waits for its disk, and what others do comes later still.
     pub(super) fn standstills(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (mut faults, mut after) = (Vec::new(), 0);
         for _ in 0..STANDSTILLS {
