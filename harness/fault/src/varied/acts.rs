@@ -1,8 +1,9 @@
 //! The acts of a varied run: what each kind of act lets happen, and for how long.
 //!
 //! An act is a stretch of time and one or two kinds of trouble, which come again and again in it.
-//! The kinds that take elections one after the other, or what was not synced, are in `rivals` and
-//! `losses`. The claim kept true: no fault of an act is planned to begin after the act.
+//! The kinds that take elections one after the other, what was not synced, or slow disks, are in
+//! `rivals`, `losses` and `slow`. The claim kept true: no fault of an act is planned to begin after
+//! the act.
 
 use synod_rng::Random;
 
@@ -50,39 +51,58 @@ pub(super) enum Kind {
     /// The leader is cut off until another one leads, which then is cut off in its place: the first
     /// hears of what was chosen from those who only heard of it.
     Hearsay,
+    /// Most disks become slow, the leader dies, and links become longer at once.
+    SlowDisks,
+    /// The leader, whose disk is slow, stands still or is not heard for about as long as it takes
+    /// to miss it.
+    Standstills,
+    /// The leader dies, and links become longer just when others ask for their promises.
+    Jumps,
+    /// The leader is cut off until another one leads, which is stopped as soon as it is seen to:
+    /// the first is back with what it alone proposed, before what the other one did is chosen.
+    Usurpers,
 }
 
-/// What each run has, an act each.
-pub(super) const MUSTS: [&[Kind]; 8] = [
-    &[Kind::FarLeader],
-    &[Kind::Deaths],
-    &[Kind::Comebacks],
-    &[Kind::Rivals],
-    &[Kind::PowerCuts],
-    &[Kind::Strays],
-    &[Kind::Hearsay],
-    &[Kind::MovingCuts, Kind::Pauses, Kind::Isolation],
+/// What each run has, an act each, with its share of the time: what the act is made of takes about
+/// so many milliseconds where a run is half a minute.
+pub(super) const MUSTS: [(Kind, u64); 12] = [
+    (Kind::FarLeader, 3_100),
+    (Kind::Comebacks, 2_300),
+    (Kind::Rivals, 2_300),
+    (Kind::PowerCuts, 2_500),
+    (Kind::Strays, 2_500),
+    (Kind::Hearsay, 3_600),
+    (Kind::Hearsay, 3_600),
+    (Kind::SlowDisks, 2_800),
+    (Kind::Standstills, 2_400),
+    (Kind::Standstills, 2_400),
+    (Kind::Usurpers, 2_400),
+    (Kind::Jumps, 2_300),
 ];
 
 /// What an act may have besides.
-const EXTRAS: [Kind; 8] = [
+const EXTRAS: [Kind; 10] = [
+    Kind::Deaths,
     Kind::Pauses,
     Kind::Isolation,
     Kind::Majority,
     Kind::Partition,
+    Kind::MovingCuts,
     Kind::Disturbed,
     Kind::DisturbedClients,
     Kind::OneWay,
     Kind::Retirement,
 ];
 
-/// Names what an act consists of: what it must have, and perhaps one more.
-pub(super) fn kinds_of(must: &[Kind], random: &mut Random) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = random.pick(must).copied().into_iter().collect();
+/// Names what an act consists of: what it must have, and perhaps one more. Some kinds are left
+/// alone, as each rests on when an election comes, and on what it finds.
+pub(super) fn kinds_of(must: Kind, random: &mut Random) -> Vec<Kind> {
     let mut extras = EXTRAS.to_vec();
     random.shuffle(&mut extras);
     let more = usize::try_from(random.below(EXTRAS_MAX + 1)).unwrap_or(0);
-    extras.retain(|kind| !kinds.contains(kind));
+    let is_chain = matches!(must, Kind::Hearsay | Kind::Usurpers | Kind::Standstills | Kind::Jumps);
+    let more = if is_chain { 0 } else { more };
+    let mut kinds = vec![must];
     kinds.extend(extras.into_iter().take(more));
     kinds.sort_unstable();
     kinds
@@ -146,6 +166,10 @@ impl Act<'_> {
             Kind::Strays => self.strays(at, random),
             Kind::Hearsay => self.hearsay(at, random),
             Kind::PowerCuts => self.power_cuts(at, random),
+            Kind::SlowDisks => self.slow_disks(at, random),
+            Kind::Standstills => self.standstills(at, random),
+            Kind::Jumps => self.jumps(at, random),
+            Kind::Usurpers => self.usurpers(at, random),
         }
     }
 
@@ -310,7 +334,7 @@ mod tests {
     fn no_fault_begins_after_its_act() {
         let nodes: Vec<NodeId> = (1..=5).map(NodeId).collect();
         let act = Act { nodes: &nodes, from: 1_000, until: 4_800, power: true };
-        let kinds = MUSTS.iter().flat_map(|kinds| kinds.iter()).chain(&EXTRAS);
+        let kinds = MUSTS.iter().map(|(kind, _)| kind).chain(&EXTRAS);
         for (kind, seed) in kinds.flat_map(|kind| (0..40).map(move |seed| (*kind, seed))) {
             let mut random = Random::new(Seed(seed), Stream::named("act"));
             let faults = act.faults_of(kind, &mut random);

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use synod_rng::Random;
 
 use super::acts::{Act, one};
-use crate::{Action, LinkId, LinkRules, Millis, PlannedFault, Shape, Target, Trigger};
+use crate::{Action, DiskFault, LinkId, LinkRules, Millis, PlannedFault, Shape, Target, Trigger};
 
 impl Act<'_> {
     /// Who leads dies and is back at once, before the others miss it, several times in a row; in
@@ -25,7 +25,7 @@ impl Act<'_> {
             faults.extend(one(at + after, lasts, Action::Kill, target).0);
             // Nodes that all begin at once take longer to be served by one.
             after +=
-                lasts + if all { random.between(1_000, 1_800) } else { random.between(150, 900) };
+                lasts + if all { random.between(900, 1_400) } else { random.between(150, 900) };
         }
         (faults, after)
     }
@@ -99,12 +99,29 @@ impl Act<'_> {
         let then = after + alone - HEARSAY_OVERLAP_MS;
         let lasts = random.between(400, 700);
         faults.extend(one(at + then, lasts, Action::Isolate, Target::Leader).0);
-        let late = LinkRules { delay_ms: Millis(random.between(0, 30)), ..LinkRules::default() };
-        let until = then + lasts;
-        if !late.do_nothing() {
-            faults.extend(one(at, until, Action::Disturb(late), Target::All).0);
-        }
-        (faults, until)
+        (faults, then + lasts)
+    }
+
+    /// The leader is cut off, and goes on to propose what nobody hears of. Who follows it is
+    /// stopped as soon as it is seen to lead, before what it proposes in the same slots is chosen,
+    /// as disks are slow; and the first is back, and may lead again.
+    pub(super) fn usurpers(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
+        let (after, ms) = (random.between(300, 500), random.between(100, 350));
+        // By then it was missed, and phase 1 has had its two syncs.
+        let reign = after + 350 + ms + random.between(0, 300);
+        let alone = reign - after + random.between(0, 200);
+        let mut faults = one(at + after, alone, Action::Isolate, Target::Leader).0;
+        let lasts = random.between(700, 1_000);
+        let action = match random.below(3) {
+            0 => Action::Kill,
+            1 => Action::Pause,
+            _ => Action::Isolate,
+        };
+        faults.extend(one(at + reign, lasts, action, Target::Leader).0);
+        let lasts = reign + lasts;
+        let slow = Action::Disk(DiskFault::Slow { ms: Millis(ms) });
+        faults.extend(one(at, lasts, slow, Target::All).0);
+        (faults, lasts)
     }
 
     /// One node does not hear another for a while, and then is not heard by it. If one of them
