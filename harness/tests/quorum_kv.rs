@@ -163,7 +163,9 @@ fn commands_of_the_description_have_their_turns_beside_the_faults_of_the_harness
             r#"
             [[engine]]
             name = "member-leaves"
-            inject = ["sh", "-c", "echo {{node}} $0 $1 > {{run}}/left", {{ per_node = ["{{address}}"] }}]
+            inject = [
+                "sh", "-c", "echo {{node}} $0 $1 > {{run}}/left", {{ per_node = ["{{address}}"] }},
+            ]
             lift = [{lift}]
             witness = ["test", "-s", "{{run}}/left"]
             "#

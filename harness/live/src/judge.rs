@@ -51,8 +51,8 @@ impl AskedOfNodes {
 /// Whose the nodes are, and who broke them.
 #[derive(Clone, Copy, Debug)]
 pub enum Nodes<'a> {
-    /// The harness started them, and has the faults in its hands, but for those that commands of the
-    /// description begin, if it has any.
+    /// The harness started them, and has the faults in its hands, but for those that commands of
+    /// the description begin, if it has any.
     Started(Option<&'a EngineTold>),
     /// They were running already; their faults are another engine's, as far as its commands tell of
     /// any.

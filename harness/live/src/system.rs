@@ -75,8 +75,9 @@ pub struct System {
     /// Where the nodes of a cluster that is running already serve clients, each by host and port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
-    /// Faults that commands of the description begin and end: of another engine, for such a cluster;
-    /// or beside the harness' own, in each run but a calm one, such as a change of the members.
+    /// Faults that commands of the description begin and end: of another engine, for such a
+    /// cluster; or beside the harness' own, in each run but a calm one, such as a change of the
+    /// members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub engine: Vec<EngineFault>,
     /// Ends what runs, in place of SIGTERM: the cluster as a whole, then each node that runs on, by

@@ -119,8 +119,8 @@ impl SystemUnderTest {
         })
     }
 
-    /// Takes the faults that commands of the description begin and end. Nodes that were started here
-    /// are reached by them as by clients, and in a calm run nothing is done to them.
+    /// Takes the faults that commands of the description begin and end. Nodes that were started
+    /// here are reached by them as by clients, and in a calm run nothing is done to them.
     pub(crate) fn engine(
         &self,
         plan: &Scenario,
