@@ -45,7 +45,20 @@ fn options() -> Options {
 
 type Opened = (Journal<RealDisk>, Recovered, Vec<Vec<u8>>);
 
+/// Opens a journal. What another test of this program begins has the locks of all for the moment
+/// until it is another program, so one that is held is tried again.
 fn open(path: &Path) -> Result<Opened, OpenError> {
+    let mut tries = 0;
+    loop {
+        match open_once(path) {
+            Err(OpenError::Locked { .. }) if tries < 200 => tries += 1,
+            opened => return opened,
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+fn open_once(path: &Path) -> Result<Opened, OpenError> {
     let mut records = Vec::new();
     let (journal, recovered) = Journal::open(RealDisk, path, &options(), |record| {
         records.push(record.bytes.to_vec());

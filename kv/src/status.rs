@@ -167,9 +167,9 @@ fn summary(look: &Look) -> String {
     format!("{leader}, {} of {} nodes answer\n", found.len(), look.len())
 }
 
-/// Says what a node does. One whose snapshot was damaged has no state yet. One that leads and is not
-/// content with itself hears no majority, or has a disk that takes nothing: nobody took the lead
-/// from it, and nothing is decided.
+/// Says what a node does. One whose snapshot was damaged has no state yet. One that leads and is
+/// not content with itself hears no majority, or has a disk that takes nothing: nobody took the
+/// lead from it, and nothing is decided.
 fn role(status: &Status) -> &'static str {
     match (status.leads, status.follows) {
         (None, _) if !has_state(status) => "no state",
