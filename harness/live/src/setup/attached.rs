@@ -127,16 +127,12 @@ impl SystemUnderTest {
         folder: &RunFolder,
         network: &Network,
     ) -> Option<Engine> {
-        let mut gaps = self.gaps(&folder.file(CONFIG)).with("nodes", plan.nodes.to_string());
-        if !self.attached {
-            if plan.nemesis == Nemesis::Calm.name() && plan.faults.is_empty() {
-                return None;
-            }
-            for node in plan.node_ids() {
-                let proxy = network.address(CLIENTS, node).expect("the clients reach every node");
-                gaps = gaps.node(node, proxy);
-            }
+        let is_calm = plan.nemesis == Nemesis::Calm.name() && plan.faults.is_empty();
+        if is_calm && !self.attached {
+            return None;
         }
+        let gaps = self.gaps(&folder.file(CONFIG)).with("nodes", plan.nodes.to_string());
+        let gaps = if self.attached { gaps } else { proxied_gaps(gaps, plan, network) };
         Engine::of(&self.system, gaps, &self.guard, folder.path().to_owned(), plan)
     }
 
@@ -149,6 +145,14 @@ impl SystemUnderTest {
         let gaps = self.gaps(std::path::Path::new("/")).with("nodes", plan.nodes.to_string());
         self.system.attached_gaps(gaps)
     }
+}
+
+/// Fills the gaps for the addresses at which clients reach nodes that were started here.
+fn proxied_gaps(gaps: Placeholders, plan: &Scenario, network: &Network) -> Placeholders {
+    plan.node_ids().into_iter().fold(gaps, |gaps, node| {
+        let proxy = network.address(CLIENTS, node).expect("the clients reach every node");
+        gaps.node(node, proxy)
+    })
 }
 
 /// How long a cluster that is running may take to answer.
