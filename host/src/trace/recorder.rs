@@ -138,8 +138,8 @@ impl TraceRecorder {
         }
     }
 
-    /// Tells how the commands of a decree stand, which is applied: what is chosen is applied in the
-    /// same turn.
+    /// Tells how the commands of a decree stand. What is chosen is applied in the same turn, but by a
+    /// node that has no state to apply it to, which tells nothing.
     fn put_standings<M: StateMachine>(
         &mut self,
         host: &Host<M>,
@@ -147,7 +147,11 @@ impl TraceRecorder {
         decree: &Decree<CommandBatch>,
     ) {
         let Decree::Value(batch) = decree else { return };
-        let sessions = host.replica().executor().sessions();
+        let executor = host.replica().executor();
+        if slot >= executor.applied() {
+            return;
+        }
+        let sessions = executor.sessions();
         for (position, command) in (0..).zip(batch.commands()) {
             let Command::Apply { principal, session, sequence, payload, .. } = &command else {
                 continue;
