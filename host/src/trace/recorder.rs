@@ -138,8 +138,8 @@ impl TraceRecorder {
         }
     }
 
-    /// Tells how the commands of a decree stand. What is chosen is applied in the same turn, but by a
-    /// node that has no state to apply it to, which tells nothing.
+    /// Tells how the commands of a decree stand. What is chosen is applied in the same turn, but by
+    /// a node that has no state to apply it to, which tells nothing.
     fn put_standings<M: StateMachine>(
         &mut self,
         host: &Host<M>,
