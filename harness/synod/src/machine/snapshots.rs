@@ -11,7 +11,7 @@ use synod_clock::Moment;
 use synod_fault::DiskFault;
 use synod_simulator::Micros;
 
-use super::{Machine, SimWorld, Wakeup};
+use super::{Machine, READ_US_MAX, SimWorld, Wakeup};
 use crate::coverage::Point;
 use crate::journal_thread::Found;
 use crate::monitor::Monitor;
@@ -24,7 +24,7 @@ const HELD_UP_LOOK: Micros = Micros(1_000);
 /// How much later a disk is looked at again that keeps work waiting.
 const DISK_LOOK: Micros = Micros(10_000);
 
-/// The longest work on a snapshot where nothing is slow, in microseconds.
+/// The longest work on a whole snapshot where nothing is slow, in microseconds.
 const SNAPSHOT_US_MAX: u64 = 50_000;
 
 /// How many syncs make a snapshot durable: of its file and of its folder.
@@ -74,7 +74,10 @@ impl Machine {
 
     fn begin_order(&self, world: &mut SimWorld) {
         let Some(process) = &self.process else { return };
-        let length = Micros(world.chance().between(50, SNAPSHOT_US_MAX));
+        let is_long = process.orders.given.front().is_some_and(is_made_durable);
+        // A snapshot may go in hundreds of parts, each of which is no more than a read or a write.
+        let longest = if is_long { SNAPSHOT_US_MAX } else { READ_US_MAX };
+        let length = Micros(world.chance().between(50, longest));
         world.after(self.address(), Wakeup::Snapshot(process.process), length);
     }
 
