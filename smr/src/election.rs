@@ -239,7 +239,7 @@ impl Election {
         assert!(follows >= self.claims(view.leads), "nobody follows less than it leads");
         self.leader_ok = self.is_satisfied(view, follows);
         if was_ok && view.leads.is_some() && self.is_stalled(view) {
-            self.cooldown = self.cooldown.max(self.others_first_ticks());
+            self.cooldown = self.cooldown.max(self.way_ticks());
         }
         if self.leader_ok {
             self.failures = 0;
@@ -452,13 +452,17 @@ impl Election {
 
     /// Tells whether somebody's phase 1 gets on that this node would help, and end by its own.
     ///
-    /// A link that fell silent for as long as its way takes may be about to speak again.
+    /// A link that fell silent for as long as its way takes may be about to speak again. Who says
+    /// that no quorum hears it waits for links and not for disks, and has little time to be heard
+    /// again: a disk that was slow once would have everybody wait for what cannot come.
     fn yields(&self, view: &ElectionView) -> bool {
         let least = view.promised.max(view.preparing.map_or(Ballot::ZERO, |own| own.0));
-        let patience = self.patience(view);
+        let (patience, for_links) = (self.patience(view), self.backed_off(self.way_ticks()));
         self.links.values().any(|link| {
             let heard = link.silent <= self.config.suspicion_ticks + link.rtt.min(RTT_TICKS_MAX);
             let candidate = link.phase1.told.is_some_and(|(ballot, _)| ballot >= least);
+            let cut_off = link.beat.as_ref().is_some_and(|beat| !beat.is_connected);
+            let patience = if cut_off { patience.min(for_links) } else { patience };
             heard && candidate && link.phase1.quiet <= patience
         })
     }
@@ -467,8 +471,12 @@ impl Election {
     fn patience(&self, view: &ElectionView) -> u32 {
         let is_quorum = |tally: &Tally| self.config.voters.is_phase1_quorum(tally);
         let path = self.quorum_ticks(view.sync_ticks, path_ticks, is_quorum);
-        let ticks = (self.config.suspicion_ticks + path) << self.failures.min(BACKOFF_MAX);
-        ticks.min(PATIENCE_TICKS_MAX)
+        self.backed_off(self.config.suspicion_ticks + path)
+    }
+
+    /// Returns a patience that failed ballots double, up to its bound.
+    fn backed_off(&self, ticks: u32) -> u32 {
+        (ticks << self.failures.min(BACKOFF_MAX)).min(PATIENCE_TICKS_MAX)
     }
 
     fn is_stalled(&self, view: &ElectionView) -> bool {

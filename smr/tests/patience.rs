@@ -29,6 +29,8 @@ struct World {
     situation: ElectionView,
     sync_ticks: Option<u32>,
     prepares: Option<(Ballot, u32)>,
+    /// Whether who prepares that ballot says that a quorum hears it.
+    is_connected: bool,
     /// The peers whose last heartbeat is said again for them, as they are held up.
     held_up: Vec<NodeId>,
 }
@@ -49,8 +51,14 @@ impl World {
             progress: Progress { chosen: Slot::FIRST, reads: 0 },
             fit: true,
         };
-        let mut world =
-            Self { election, situation, sync_ticks, prepares: None, held_up: Vec::new() };
+        let mut world = Self {
+            election,
+            situation,
+            sync_ticks,
+            prepares: None,
+            is_connected: true,
+            held_up: Vec::new(),
+        };
         world.tick();
         world.election.on_campaign_timer(&world.situation);
         world
@@ -63,7 +71,8 @@ impl World {
             let prepares = self.prepares.filter(|(ballot, _)| ballot.node() == peer);
             let (sync_ticks, now) = (self.sync_ticks, self.election.ticks());
             let tick = if self.held_up.contains(&peer) { 0 } else { now };
-            let beat = Heartbeat { sync_ticks, prepares, tick, ..beat(0) };
+            let is_connected = prepares.is_none() || self.is_connected;
+            let beat = Heartbeat { sync_ticks, prepares, is_connected, tick, ..beat(0) };
             self.election.on_heartbeat(peer, beat);
         }
         self.election.assess(&self.situation)
@@ -175,6 +184,24 @@ fn a_rival_waits_as_long_as_disks_take() {
     world.prepares = Some((Ballot::new(1, PEER), 0));
     let patience = SUSPICION_TICKS + PATH_SYNCS * SLOW;
     assert_eq!(world.ticks_until_it_campaigns(), patience + 2);
+}
+
+#[test]
+fn a_rival_does_not_wait_for_disks_where_no_quorum_hears_the_candidate() {
+    let mut world = World::new(Some(SLOW));
+    (world.prepares, world.is_connected) = (Some((Ballot::new(1, PEER), 0)), false);
+    assert_eq!(world.ticks_until_it_campaigns(), SUSPICION_TICKS + 2, "no promise can come");
+    let mut world = World::new(Some(SLOW));
+    for parts in 0..20 {
+        (world.prepares, world.is_connected) = (Some((Ballot::new(1, PEER), parts)), false);
+        for _ in 0..SUSPICION_TICKS {
+            assert_eq!(world.tick(), ElectionAction::Nothing, "what was on its way comes in");
+        }
+    }
+    world.is_connected = true;
+    for _ in 0..PATH_SYNCS * SLOW {
+        assert_eq!(world.tick(), ElectionAction::Nothing, "it is heard again");
+    }
 }
 
 #[test]

@@ -114,11 +114,17 @@ async fn a_node_whose_snapshots_are_gone_does_not_start_and_says_what_to_do() {
     check(&session, 64, 4).await;
 }
 
-/// Returns the newest snapshot of a node that does not run.
-fn snapshot_of(cluster: &Cluster, node: u16) -> PathBuf {
+/// Returns the newest snapshot of a node that does not run, and removes an older one: a node that
+/// was killed as soon as the newest was durable still has both, and would go on from the older.
+fn only_snapshot_of(cluster: &Cluster, node: u16) -> PathBuf {
     let entries = std::fs::read_dir(data(cluster, node).join("snapshots")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|suffix| suffix == "snap")).max().unwrap()
+    let is_snapshot = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == "snap");
+    let mut snapshots: Vec<PathBuf> = paths.filter(is_snapshot).collect();
+    snapshots.sort_unstable();
+    let newest = snapshots.pop().unwrap();
+    snapshots.iter().for_each(|older| std::fs::remove_file(older).unwrap());
+    newest
 }
 
 /// Flips a bit in the middle of a file, or in a thousand places all over it.
@@ -142,7 +148,7 @@ async fn a_node_with_a_damaged_snapshot_votes_and_has_its_state_from_a_peer() {
     }
     for all_over in [false, true] {
         drop(servers.remove(&3));
-        damage(&snapshot_of(&cluster, 3), all_over);
+        damage(&only_snapshot_of(&cluster, 3), all_over);
         // A look reads the head alone.
         let look = program().args(cluster.serve_arguments(3)).arg("--check-config").output();
         let look = String::from_utf8(look.unwrap().stdout).unwrap();
@@ -182,7 +188,7 @@ async fn a_damaged_snapshot_of_a_cluster_of_one_is_refused_with_the_remedy() {
         write(&session, 64, mark).await;
     }
     drop(server);
-    let file = snapshot_of(&cluster, 1);
+    let file = only_snapshot_of(&cluster, 1);
     damage(&file, true);
     let mut refused = cluster.spawn(1, &[]);
     let (ended, said) = (refused.wait(PATIENCE), refused.stderr());

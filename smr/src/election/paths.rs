@@ -15,6 +15,14 @@ impl Election {
         self.links.get(&peer).map_or(0, |link| link.rtt.min(RTT_TICKS_MAX))
     }
 
+    /// Returns within how many ticks a word of any peer is here, and with it what that peer does:
+    /// so long a leader that gives up lets others campaign first, as it knows most of the log and
+    /// would win again, for its log to stand as before.
+    pub(super) fn way_ticks(&self) -> u32 {
+        let farthest = self.links.values().map(|link| link.rtt).max().unwrap_or(0);
+        self.config.suspicion_ticks + farthest.min(RTT_TICKS_MAX)
+    }
+
     /// Returns how many ticks something may need to `peer`, through its disk, and back.
     #[must_use]
     pub fn ticks_through(&self, peer: NodeId) -> u32 {

@@ -4,7 +4,6 @@
 //! does not wait for as long as others read, where another leader may have its command chosen.
 
 use super::{Election, ElectionView, SLOW_SYNC_MS};
-use crate::pace::RTT_TICKS_MAX;
 use synod_paxos::NodeId;
 
 impl Election {
@@ -16,13 +15,6 @@ impl Election {
         let log_counts_alone = view.log_pending && self.may_be_outdone(view);
         view.progress.chosen != self.progress.chosen
             || (!log_counts_alone && view.progress.reads != self.progress.reads)
-    }
-
-    /// Returns for how many ticks a leader that gives up lets others campaign first. It knows most
-    /// of the log and would win again, for its log to stand as before.
-    pub(super) fn others_first_ticks(&self) -> u32 {
-        let farthest = self.links.values().map(|link| link.rtt).max().unwrap_or(0);
-        self.config.suspicion_ticks + farthest.min(RTT_TICKS_MAX)
     }
 
     /// Tells whether quorums of both phases come about of nodes that hear this one and whose disks
