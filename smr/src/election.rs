@@ -21,14 +21,14 @@
 pub(crate) mod cause;
 mod link;
 mod paths;
+mod patience;
 mod progress;
 mod rivals;
 
 use crate::config::Config;
 use crate::message::Heartbeat;
-use crate::pace::{RTT_TICKS_MAX, path_ticks};
 use link::{Link, Links, Phase1};
-use synod_paxos::{Ballot, NodeId, Slot, Tally};
+use synod_paxos::{Ballot, NodeId, Slot};
 
 /// How many ticks a leader may wait for something without progress before it is discontent, beside
 /// those that links and disks take.
@@ -440,43 +440,6 @@ impl Election {
             && !self.yields(view)
             && self.config.voters.contains(self.me())
             && self.config.voters.is_phase1_quorum_of(discontent.chain([self.me()]))
-    }
-
-    /// Tells whether this node's own phase 1 gets on.
-    fn is_alive(&self, view: &ElectionView) -> bool {
-        view.preparing.is_some_and(|(ballot, _)| {
-            // Its own sync is on its way: another ballot would wait for the same disk.
-            view.durable < ballot || self.own.quiet <= self.patience(view)
-        })
-    }
-
-    /// Tells whether somebody's phase 1 gets on that this node would help, and end by its own.
-    ///
-    /// A link that fell silent for as long as its way takes may be about to speak again. Who says
-    /// that no quorum hears it waits for links and not for disks, and has little time to be heard
-    /// again: a disk that was slow once would have everybody wait for what cannot come.
-    fn yields(&self, view: &ElectionView) -> bool {
-        let least = view.promised.max(view.preparing.map_or(Ballot::ZERO, |own| own.0));
-        let (patience, for_links) = (self.patience(view), self.backed_off(self.way_ticks()));
-        self.links.values().any(|link| {
-            let heard = link.silent <= self.config.suspicion_ticks + link.rtt.min(RTT_TICKS_MAX);
-            let candidate = link.phase1.told.is_some_and(|(ballot, _)| ballot >= least);
-            let cut_off = link.beat.as_ref().is_some_and(|beat| !beat.is_connected);
-            let patience = if cut_off { patience.min(for_links) } else { patience };
-            heard && candidate && link.phase1.quiet <= patience
-        })
-    }
-
-    /// Returns how many ticks a phase 1 may take without getting on.
-    fn patience(&self, view: &ElectionView) -> u32 {
-        let is_quorum = |tally: &Tally| self.config.voters.is_phase1_quorum(tally);
-        let path = self.quorum_ticks(view.sync_ticks, path_ticks, is_quorum);
-        self.backed_off(self.config.suspicion_ticks + path)
-    }
-
-    /// Returns a patience that failed ballots double, up to its bound.
-    fn backed_off(&self, ticks: u32) -> u32 {
-        (ticks << self.failures.min(BACKOFF_MAX)).min(PATIENCE_TICKS_MAX)
     }
 
     fn is_stalled(&self, view: &ElectionView) -> bool {
