@@ -334,7 +334,7 @@ impl SimClient {
             | Wakeup::Synced
             | Wakeup::Immediate(_)
             | Wakeup::Beacon(_)
-            | Wakeup::Read
+            | Wakeup::Read(_)
             | Wakeup::Snapshot(_)
             | Wakeup::Wrote { .. }
             | Wakeup::Reads(_)

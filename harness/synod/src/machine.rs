@@ -14,6 +14,7 @@ mod folders;
 mod held_up;
 mod lanes;
 mod links;
+mod old_decrees;
 mod snapshots;
 mod turns;
 
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use synod_clock::Moment;
 use synod_fault::{DiskFault, NodeId as Place, Scenario};
 use synod_host::journal::SimDisk;
-use synod_host::{Beacon, DataFolders, Event, Host, OldDecrees, SnapshotWork};
+use synod_host::{Beacon, DataFolders, Event, Host, ReadOrder, SnapshotWork};
 use synod_paxos::{CoreId, NodeId, Slot};
 use synod_simulator::{Address, Crash, Micros, World};
 use synod_smr::{Config, Connection, Replica};
@@ -87,8 +88,8 @@ pub enum Wakeup {
     Beacon(u64),
     /// The end of a sync.
     Synced,
-    /// The end of a read of old decrees.
-    Read,
+    /// The end of a read of old decrees, of a process of the machine.
+    Read(u64),
     /// The end of work on snapshots, of a process of the machine.
     Snapshot(u64),
     /// A turn of several events is due.
@@ -180,8 +181,8 @@ struct Process {
     /// When the host wants to be told the time, and under which number.
     wake: Option<(Moment, u64)>,
     wakes: u64,
-    /// What was read of old decrees, and when it is told is drawn.
-    reads: VecDeque<OldDecrees>,
+    /// The order to read old decrees that waits for its time.
+    read: Option<ReadOrder>,
     snapshots: SnapshotWork<KvModel, SimDisk>,
     /// The slot of the newest snapshot that was taken in this life.
     newest: Slot,
@@ -300,7 +301,7 @@ impl Machine {
             life,
             wake: None,
             wakes: 0,
-            reads: VecDeque::new(),
+            read: None,
             snapshots,
             newest: Slot::FIRST,
             held: None,
@@ -372,12 +373,7 @@ impl Machine {
             }
             Wakeup::Synced => self.on_synced(world, monitor),
             Wakeup::Wake(number) => self.on_wake(number, world, monitor),
-            Wakeup::Read => {
-                let read = self.process.as_mut().and_then(|process| process.reads.pop_front());
-                if let Some(old) = read {
-                    self.turn(Event::OldDecrees(old), Cause::OldDecrees, world, monitor);
-                }
-            }
+            Wakeup::Read(process) => self.on_read(process, world, monitor),
             Wakeup::Snapshot(process) => self.on_snapshot(process, world, monitor),
             Wakeup::Turn => self.on_turn(world, monitor),
             Wakeup::Clients => self.on_clients_heard(world, monitor),

@@ -93,6 +93,7 @@ points! {
     LongCatchUp "long-catch-up" "A node is sent more than fifty decrees at once."
     DecreesKnown "decrees-known" "Decrees come that are all known by then."
     FetchAnsweredByFollower "fetch-answered-by-follower" "Somebody fetches from a follower."
+    OldSlotsAwaitDisk "old-slots-await-disk" "A read of such slots waits for a disk that hangs."
     OldSlotsReadBack "old-slots-read-back" "Slots that left memory are read from the journal."
     ReadBackAfterRivals "read-back-after-rivals" "One of them held a vote for a rival before."
     CatchUpAcrossLeaders "catch-up-across-leaders" "A leader is elected while a node catches up."

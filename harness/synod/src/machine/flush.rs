@@ -100,7 +100,6 @@ impl Machine {
         world: &mut SimWorld,
         monitor: &mut Monitor,
     ) {
-        let address = self.address();
         // An output may end the process; those that are left then are lost with it.
         while let Some(process) = &mut self.process
             && let Some(output) = process.host.output()
@@ -147,11 +146,7 @@ impl Machine {
                     self.judge_hold(&order, now, monitor);
                     self.on_order(order, world);
                 }
-                Output::Read(order) => {
-                    process.reads.push_back(order.carry_out(process.journal.reader()));
-                    let length = Micros(world.chance().between(50, READ_US_MAX));
-                    world.after(address, Wakeup::Read, length);
-                }
+                Output::Read(order) => self.on_read_order(order, world),
             }
         }
     }
