@@ -11,36 +11,7 @@
 //! printed of a verdict, and with which code a program ends, is left to the caller. Nothing here
 //! needs a runtime: a check is one call on one thread, within a [`Budget`]. An object of one's own
 //! is a [`model::Model`]: [`check_calls`] judges a history of it, by the same [`search`].
-//!
-//! # Examples
-//!
-//! A client writes 1, another one then writes 2, and a third one reads 1:
-//!
-//! ```
-//! use std::path::Path;
-//! use synod_checker::{Budget, Judgement, ModelName, check_history};
-//! use synod_history::import::Format;
-//!
-//! let told = r#"{:process 0 :type :invoke :f :write :value 1}
-//! {:process 0 :type :ok     :f :write :value 1}
-//! {:process 1 :type :invoke :f :write :value 2}
-//! {:process 1 :type :ok     :f :write :value 2}
-//! {:process 2 :type :invoke :f :read  :value nil}
-//! {:process 2 :type :ok     :f :read  :value 1}"#;
-//! let file = std::env::temp_dir().join(format!("stale-{}.edn", std::process::id()));
-//! std::fs::write(&file, told)?;
-//! let history = Format::Edn.read_file(&file)?;
-//! std::fs::remove_file(&file)?;
-//!
-//! let report = check_history(&history, ModelName::Register, Budget::default());
-//! let Judgement::Illegal { core } = &report.judgement else { panic!("{report:?}") };
-//! assert_eq!(
-//!     core.sentence,
-//!     "client 2's read of the register began at event 4 and found 1, although client 1's write \
-//!      of the register = 2 had been acknowledged at event 3",
-//! );
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod budget;
 mod calls;

@@ -5,32 +5,7 @@
 //! texts replaced by numbers. The other modules read histories that foreign tools recorded. Nothing
 //! here judges: that is left to `synod-checker`. What is kept true is that no outcome is ever made
 //! up: what did not return, and what returned without a certain answer, stays unknown.
-//!
-//! # Examples
-//!
-//! A client wrote, another one read, and a third one never heard of its deletion:
-//!
-//! ```
-//! use std::path::Path;
-//! use synod_history::{Action, Answer, jsonl};
-//!
-//! let lines =
-//! r#"{"index":0,"time_ns":1,"process":1,"type":"invoke","f":"write","key":"x","value":"7"}
-//! {"index":1,"time_ns":2,"process":1,"type":"ok","f":"write","key":"x"}
-//! {"index":2,"time_ns":3,"process":2,"type":"invoke","f":"read","key":"x"}
-//! {"index":3,"time_ns":4,"process":2,"type":"ok","f":"read","key":"x","value":"7"}
-//! {"index":4,"time_ns":5,"process":3,"type":"invoke","f":"delete","key":"x"}
-//! {"index":5,"time_ns":6,"process":3,"type":"info","f":"delete","key":"x"}
-//! "#;
-//! let history = jsonl::read(lines.as_bytes(), Path::new("example"))?;
-//! assert_eq!((history.counts.ok, history.counts.info), (2, 1));
-//! let [write, read, delete] = history.operations.as_slice() else { panic!("three calls") };
-//! assert!(write.precedes(read) && delete.is_unknown());
-//! let Answer::Seen(Some(seen)) = read.answer else { panic!("it saw a value") };
-//! assert_eq!(write.action, Action::Write(seen));
-//! assert_eq!(history.texts.text(seen), "7");
-//! # Ok::<(), synod_history::HistoryError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod calls;
 mod deed;
