@@ -76,6 +76,7 @@ fn failed(error: &BackupError) -> Exit {
         | BackupError::Exists(_)
         | BackupError::NotKept { .. }
         | BackupError::NotNamed { .. }
+        | BackupError::NotSynced { .. }
         | BackupError::Leftover { .. } => Exit::cannot_make(error),
         _ => Exit::internal(error),
     }

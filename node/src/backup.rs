@@ -21,6 +21,7 @@ use synod_host::smr::{ClientId, Opening};
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
+use crate::naming::{Unnamed, give_name, making_of};
 use crate::world::{self, System};
 
 /// What a backup is made of, and where it goes.
@@ -127,13 +128,11 @@ async fn run<M: StateMachine + Clone>(
 
 /// Gives the folder its name, durably.
 fn publish(making: &Path, folder: &Path) -> Result<(), BackupError> {
-    let failed = |source| BackupError::NotNamed { path: making.to_owned(), source };
-    // Another one may have come there meanwhile, and an empty folder would be replaced.
-    if fs::symlink_metadata(folder).is_ok() {
-        return Err(failed(ErrorKind::AlreadyExists.into()));
-    }
-    fs::rename(making, folder).map_err(failed)?;
-    RealDisk.sync_dir(parent_of(folder)).map_err(failed)
+    let named = give_name(making, folder, |parent| RealDisk.sync_dir(parent));
+    named.map_err(|unnamed| match unnamed {
+        Unnamed::NotRenamed(source) => BackupError::NotNamed { path: making.to_owned(), source },
+        Unnamed::NotSynced(source) => BackupError::NotSynced { path: folder.to_owned(), source },
+    })
 }
 
 /// Removes what an attempt left that was cut short; tells whether there was anything.
@@ -191,19 +190,6 @@ pub fn looks_like_a_backup(folder: &Path) -> bool {
     entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_snapshot_file_name))
 }
 
-/// Names the folder in which another one is made.
-pub(crate) fn making_of(folder: &Path) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push(".making");
-    folder.with_file_name(name)
-}
-
-/// Returns the folder that holds the name of another one.
-pub(crate) fn parent_of(folder: &Path) -> &Path {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or_else(|| Path::new("."))
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -212,36 +198,15 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use std::sync::atomic::{AtomicU32, Ordering};
-
     use super::*;
-
-    /// A folder of this test alone, which is removed with it.
-    struct TestFolder(PathBuf);
-
-    impl TestFolder {
-        fn new() -> Self {
-            static MADE: AtomicU32 = AtomicU32::new(0);
-            let number = MADE.fetch_add(1, Ordering::Relaxed);
-            let name = format!("synod-backup-{}-{number}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            fs::create_dir(&folder).unwrap();
-            Self(folder)
-        }
-    }
-
-    impl Drop for TestFolder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::test_folder::TestFolder;
 
     /// Whoever makes a backup has made the folder and written nothing yet: a second one that comes
     /// there took the folder away, and both ended without a backup.
     #[test]
     fn a_folder_that_another_attempt_holds_is_left_though_it_is_empty() {
         let folder = TestFolder::new();
-        let making = folder.0.join("b.making");
+        let making = folder.path().join("b.making");
         fs::create_dir(&making).unwrap();
         let held = RealDisk.lock_dir(&making).unwrap();
         let refused = remove_leftover(&making).unwrap_err();
@@ -255,12 +220,12 @@ mod tests {
     #[test]
     fn a_backup_is_known_by_its_snapshot_whatever_lies_beside_it() {
         let folder = TestFolder::new();
-        let file = |name: &str| fs::write(folder.0.join(name), b"").unwrap();
+        let file = |name: &str| fs::write(folder.path().join(name), b"").unwrap();
         file(".DS_Store");
-        assert!(!looks_like_a_backup(&folder.0));
+        assert!(!looks_like_a_backup(folder.path()));
         file("snapshot-notes.txt");
-        assert!(!looks_like_a_backup(&folder.0));
+        assert!(!looks_like_a_backup(folder.path()));
         file("snapshot-0000000000000abc.snap");
-        assert!(looks_like_a_backup(&folder.0));
+        assert!(looks_like_a_backup(folder.path()));
     }
 }

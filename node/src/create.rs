@@ -18,8 +18,8 @@ use synod_host::smr::Checkpoint;
 use synod_host::{DataFolders, RecoveryError};
 use synod_transport_quic::{ClusterId, Credentials, PeerId, Role, TlsError};
 
-use crate::backup::{making_of, parent_of};
 use crate::config::{Config, ConfigError, SNAPSHOTS, voters};
+use crate::naming::{Unnamed, give_name, making_of};
 use crate::start_error::{StartError, WrongCertificate};
 use crate::world::World;
 
@@ -71,6 +71,15 @@ pub enum CreateError {
         from: PathBuf,
         /// The data folder.
         to: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder has its name, and its parent could not be synced.
+    #[error("{}: {source}; its name may be gone after a power failure, so no node shall start with \
+             it: see to the disk, remove the folder, and make it again", path.display())]
+    NotSynced {
+        /// The data folder.
+        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -137,8 +146,13 @@ pub(crate) fn create_from<M: StateMachine>(
         let _ = fs::remove_dir_all(&making);
         return Err(error.into());
     }
-    let renamed = fs::rename(&making, data).and_then(|()| RealDisk.sync_dir(parent_of(data)));
-    renamed.map_err(|source| CreateError::Rename { from: making, to: data.clone(), source })?;
+    let named = give_name(&making, data, |parent| RealDisk.sync_dir(parent));
+    named.map_err(|unnamed| match unnamed {
+        Unnamed::NotRenamed(source) => {
+            CreateError::Rename { from: making, to: data.clone(), source }
+        }
+        Unnamed::NotSynced(source) => CreateError::NotSynced { path: data.clone(), source },
+    })?;
     tracing::info!(node = config.node.number(), identity, "made a journal from a backup");
     Ok(())
 }

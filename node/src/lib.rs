@@ -13,6 +13,7 @@ pub mod config;
 mod create;
 mod driver;
 mod metrics;
+mod naming;
 mod node;
 mod ports;
 mod progress;
@@ -21,6 +22,8 @@ mod snapshots;
 mod start;
 mod start_error;
 pub mod survey;
+#[cfg(test)]
+mod test_folder;
 mod trace;
 pub mod world;
 

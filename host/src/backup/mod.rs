@@ -99,6 +99,15 @@ pub enum BackupError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The folder has its name, and its parent could not be synced.
+    #[error("{}: {source}; the backup in it is whole, but its name may be gone after a power \
+             failure: see to the disk, and copy the folder", path.display())]
+    NotSynced {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// What an earlier attempt left cannot be taken away.
     #[error("{} is left of an earlier attempt and cannot be removed: {reason}", path.display())]
     Leftover {
