@@ -111,8 +111,9 @@ impl Table {
             let Measured { from, runs, hits, void, first_alarm_s, quiet_s, alarm } = row;
             let _ = write!(
                 text,
-                "\n[[measured]]\nid = \"{id}\"\nfrom = {from}\nruns = {runs}\nhits = {hits}\nvoid = {void}\n"
+                "\n[[measured]]\nid = \"{id}\"\nfrom = {from}\nruns = {runs}\nhits = {hits}\n"
             );
+            let _ = writeln!(text, "void = {void}");
             let _ = writeln!(text, "quiet_s = {quiet_s:.1}");
             if let Some(seconds) = first_alarm_s {
                 let alarm = Value::String(alarm.clone());
@@ -266,7 +267,8 @@ const MARK: &str = "<!-- the table, by cargo xtask power -->";
 
 const HEAD: &str = "\
     # Written by `cargo xtask power`: what live runs of 30 s, of the default kind, said of each\n\
-    # seeded bug that a client can be shown by. Seeds count from `from`. A void run raised no alarm.\n";
+    # seeded bug that a client can be shown by. Seeds count from `from`. A void run raised\n\
+    # no alarm.\n";
 
 #[cfg(test)]
 mod tests {

@@ -85,8 +85,8 @@ impl Act<'_> {
         let percent = u32::try_from(random.between(45, 60)).unwrap_or(0);
         let loss = PartsPerMillion::percent(percent);
         let lossy = Action::Disturb(LinkRules { loss, ..LinkRules::default() });
-        // One after the other: a candidate that failed has more patience with its next ballot, until
-        // somebody leads.
+        // One after the other: a candidate that failed has more patience with its next ballot,
+        // until somebody leads.
         for action in [far, lossy] {
             let lasts = random.between(550, 700);
             faults.extend(one(at + after, lasts, Action::Kill, Target::Leader).0);
