@@ -123,7 +123,7 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "power",
-        takes: "[--only ID,ID] [--runs K] [--binaries FOLDER] [--show] [--page]",
+        takes: "[--only ID,ID] [--runs K] [--from SEED] [--binaries FOLDER] [--show] [--page]",
         about: "which seeded bugs live runs catch: measure what is not measured yet, or show it",
         run: power::run,
     },

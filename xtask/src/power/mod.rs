@@ -26,13 +26,15 @@ use table::Table;
 
 /// Reads the flags, and measures or shows.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
-    let (mut show, mut page_only, mut runs, mut only) = (false, false, RUNS, Vec::new());
+    let (mut show, mut page_only, mut runs, mut from) = (false, false, RUNS, 1);
+    let mut only = Vec::new();
     let mut binaries: Option<PathBuf> = None;
     while let Some(argument) = arguments.next()? {
         match argument {
             Arg::Long("show") => show = true,
             Arg::Long("page") => page_only = true,
             Arg::Long("runs") => runs = arguments.value()?.parse()?,
+            Arg::Long("from") => from = arguments.value()?.parse()?,
             Arg::Long("binaries") => binaries = Some(arguments.value()?.into()),
             Arg::Long("only") => {
                 let ids = arguments.value()?.to_string_lossy().into_owned();
@@ -55,7 +57,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> Outcome {
         return table.write_page(&page(), &catalogue, &clients);
     }
     if !show {
-        let asked = Asked { only: &only, runs, binaries: binaries.as_deref() };
+        let asked = Asked { only: &only, runs, from, binaries: binaries.as_deref() };
         measure(&catalogue, &clients, &asked, &mut table)?;
     }
     said::out(format_args!("{}", table.text(&catalogue, &clients)));
@@ -88,6 +90,8 @@ struct Asked<'a> {
     only: &'a [String],
     /// How many runs each has at first.
     runs: u32,
+    /// The first seed of those that are measured anew.
+    from: u32,
     /// Where the servers are that somebody has built, each under the name of its mutant; where a
     /// mutant has none there, it is left for another call.
     binaries: Option<&'a Path>,
@@ -100,7 +104,7 @@ fn measure(
     asked: &Asked<'_>,
     table: &mut Table,
 ) -> Outcome {
-    let Asked { only, runs, binaries } = asked;
+    let Asked { only, runs, from, binaries } = asked;
     let runs = *runs;
     let harness = prepare()?;
     let scratch = Scratch::open()?;
@@ -115,7 +119,7 @@ fn measure(
             continue;
         }
         if is_asked {
-            table.forget(&mutant.id);
+            table.begin(&mutant.id, *from);
         }
         if !table.of(&mutant.id).wants_more(runs) {
             continue;
@@ -128,10 +132,16 @@ fn measure(
             }
         };
         while table.of(&mutant.id).wants_more(runs) {
-            let seed = table.of(&mutant.id).runs + 1;
+            let seed = table.of(&mutant.id).next_seed();
             let seen = harness.run(&binary, seed)?;
             say!("power: {} seed {seed}: {} {}", mutant.id, seen.verdict, seen.reason);
-            table.note(&mutant.id, &seen);
+            if !table.note(&mutant.id, &seen) {
+                return Err(Failure::Internal(format!(
+                    "the run of {} with seed {seed} was interrupted, so it says nothing: call \
+                     `cargo xtask power` again, which asks it again",
+                    mutant.id
+                )));
+            }
             // After each run: an hour of runs is not lost with the one that is interrupted.
             table.write(&path())?;
         }

@@ -18,9 +18,11 @@ use crate::outcome::{Failure, Outcome};
 pub(crate) struct Table(BTreeMap<String, Measured>);
 
 /// What runs of a mutant said.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measured {
-    /// How many there were; their seeds count from 1.
+    /// The seed of the first one.
+    pub(crate) from: u32,
+    /// How many there were.
     pub(crate) runs: u32,
     /// How many raised an alarm.
     pub(crate) hits: u32,
@@ -35,11 +37,22 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Nothing is measured yet, from this seed on.
+    const fn none(from: u32) -> Self {
+        let alarm = String::new();
+        Self { from, runs: 0, hits: 0, void: 0, first_alarm_s: None, quiet_s: 0.0, alarm }
+    }
+
     /// Tells whether there is more to run: some were caught in a part of their runs alone.
     pub(crate) const fn wants_more(&self, runs: u32) -> bool {
         let some = self.hits > 0 && self.hits < runs;
         // One that is always caught, or never, needs no more runs to be called so.
         self.runs < if some { runs + RUNS_MORE } else { runs }
+    }
+
+    /// Returns the seed of the next run.
+    pub(crate) const fn next_seed(&self) -> u32 {
+        self.from.saturating_add(self.runs)
     }
 
     /// Tells whether most runs raised an alarm.
@@ -75,6 +88,7 @@ impl Table {
             let id = entry.get("id").and_then(Value::as_str).ok_or("a row lacks `id`")?;
             let alarm = entry.get("alarm").and_then(Value::as_str).unwrap_or_default();
             let row = Measured {
+                from: number("from")?,
                 runs: number("runs")?,
                 hits: number("hits")?,
                 void: number("void")?,
@@ -94,11 +108,12 @@ impl Table {
     pub(crate) fn write(&self, path: &Path) -> Outcome {
         let mut text = HEAD.to_owned();
         for (id, row) in &self.0 {
-            let Measured { runs, hits, void, first_alarm_s, quiet_s, alarm } = row;
+            let Measured { from, runs, hits, void, first_alarm_s, quiet_s, alarm } = row;
             let _ = write!(
                 text,
-                "\n[[measured]]\nid = \"{id}\"\nruns = {runs}\nhits = {hits}\nvoid = {void}\n"
+                "\n[[measured]]\nid = \"{id}\"\nfrom = {from}\nruns = {runs}\nhits = {hits}\n"
             );
+            let _ = writeln!(text, "void = {void}");
             let _ = writeln!(text, "quiet_s = {quiet_s:.1}");
             if let Some(seconds) = first_alarm_s {
                 let alarm = Value::String(alarm.clone());
@@ -110,17 +125,22 @@ impl Table {
 
     /// Returns what was measured of a mutant.
     pub(crate) fn of(&self, id: &str) -> Measured {
-        self.0.get(id).cloned().unwrap_or_default()
+        self.0.get(id).cloned().unwrap_or(Measured::none(SEED_FIRST))
     }
 
-    /// Forgets what was measured of a mutant.
-    pub(crate) fn forget(&mut self, id: &str) {
-        self.0.remove(id);
+    /// Forgets what was measured of a mutant, whose runs begin with this seed from here on.
+    pub(crate) fn begin(&mut self, id: &str, from: u32) {
+        self.0.insert(id.to_owned(), Measured::none(from));
     }
 
-    /// Notes what a run said.
-    pub(crate) fn note(&mut self, id: &str, seen: &Seen) {
-        let row = self.0.entry(id.to_owned()).or_default();
+    /// Notes what a run said, and tells whether it did: a run that was interrupted did not suffer
+    /// what it was to, so its silence says nothing, and it has to be asked again.
+    #[must_use]
+    pub(crate) fn note(&mut self, id: &str, seen: &Seen) -> bool {
+        if seen.verdict == INTERRUPTED {
+            return false;
+        }
+        let row = self.0.entry(id.to_owned()).or_insert(Measured::none(SEED_FIRST));
         row.runs += 1;
         match seen.verdict.as_str() {
             "violation" | "not-served" => {
@@ -138,6 +158,7 @@ impl Table {
             }
             _ => row.quiet_s += seen.alarm_s,
         }
+        true
     }
 
     /// Names the rows of mutants that a client cannot be shown by.
@@ -230,6 +251,12 @@ fn clipped(text: &str) -> String {
     short
 }
 
+/// The verdict of a run that somebody ended before its time.
+const INTERRUPTED: &str = "interrupted";
+
+/// The seed of the first run where nobody says more.
+const SEED_FIRST: u32 = 1;
+
 /// How many runs more a mutant has that was caught in some.
 const RUNS_MORE: u32 = 2;
 
@@ -240,7 +267,8 @@ const MARK: &str = "<!-- the table, by cargo xtask power -->";
 
 const HEAD: &str = "\
     # Written by `cargo xtask power`: what live runs of 30 s, of the default kind, said of each\n\
-    # seeded bug that a client can be shown by. Seeds count from 1. A void run raised no alarm.\n";
+    # seeded bug that a client can be shown by. Seeds count from `from`. A void run raised\n\
+    # no alarm.\n";
 
 #[cfg(test)]
 mod tests {
@@ -265,27 +293,38 @@ mod tests {
         let mut table = Table::default();
         for verdict in ["pass", "void", "violation"] {
             assert!(table.of("A1").wants_more(3));
-            table.note("A1", &seen(verdict));
+            assert!(table.note("A1", &seen(verdict)));
         }
         let row = table.of("A1");
         assert_eq!((row.runs, row.hits, row.void, row.first_alarm_s), (3, 1, 1, Some(30.0)));
         assert!(row.wants_more(3) && !row.is_caught());
-        table.note("A1", &seen("violation"));
-        table.note("A1", &seen("violation"));
+        assert!(table.note("A1", &seen("violation")));
+        assert!(table.note("A1", &seen("violation")));
         assert!(!table.of("A1").wants_more(3) && table.of("A1").is_caught());
         let mut sure = Table::default();
-        (0..3).for_each(|_| sure.note("B1", &seen("violation")));
+        (0..3).for_each(|_| assert!(sure.note("B1", &seen("violation"))));
         assert!(!sure.of("B1").wants_more(3));
         let mut never = Table::default();
-        (0..3).for_each(|_| never.note("B1", &seen("pass")));
+        (0..3).for_each(|_| assert!(never.note("B1", &seen("pass"))));
         assert!(!never.of("B1").wants_more(3) && !never.of("B1").is_caught());
+    }
+
+    /// Its faults did not come to their end: what it did not see says nothing of the bug.
+    #[test]
+    fn a_run_that_was_interrupted_is_asked_again() {
+        let mut table = Table::default();
+        table.begin("A1", 41);
+        assert!(table.note("A1", &seen("pass")));
+        let before = table.of("A1");
+        assert!(!table.note("A1", &seen("interrupted")), "it is no measurement");
+        assert_eq!((table.of("A1"), before.next_seed()), (before, 42));
     }
 
     #[test]
     fn what_was_written_is_read_back() -> Result<(), Failure> {
         let mut table = Table::default();
-        table.note("A1", &seen("pass"));
-        table.note("A1", &seen("violation"));
+        assert!(table.note("A1", &seen("pass")));
+        assert!(table.note("A1", &seen("violation")));
         let path = std::env::temp_dir().join(format!("synod-power-{}.toml", std::process::id()));
         table.write(&path)?;
         let back = Table::read(&path)?;
@@ -309,7 +348,7 @@ mod tests {
         };
         let catalogue = [mutant("A1"), mutant("A2")];
         let mut table = Table::default();
-        table.note("A1", &seen("violation"));
+        assert!(table.note("A1", &seen("violation")));
         let text = table.text(&catalogue, &clients);
         assert!(text.contains("A2   not run yet"), "{text}");
         assert!(text.ends_with("caught: 1 of 2, 50 %\n"), "{text}");

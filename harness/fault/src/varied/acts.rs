@@ -56,11 +56,15 @@ pub(super) enum Kind {
     /// The leader, whose disk is slow, stands still or is not heard for about as long as it takes
     /// to miss it.
     Standstills,
-    /// The leader dies, and links become longer just when others ask for their promises.
+    /// The leader dies, and links become longer just when others ask for their promises, or most
+    /// of what is said then is lost.
     Jumps,
     /// The leader is cut off until another one leads, which is stopped as soon as it is seen to:
     /// the first is back with what it alone proposed, before what the other one did is chosen.
     Usurpers,
+    /// The disks of the leader and of a minority are about as slow, and links become longer at
+    /// once.
+    Laggards,
 }
 
 /// What each run has, an act each, with its share of the time: what the act is made of takes about
@@ -71,13 +75,13 @@ pub(super) const MUSTS: [(Kind, u64); 12] = [
     (Kind::Rivals, 2_300),
     (Kind::PowerCuts, 2_500),
     (Kind::Strays, 2_500),
-    (Kind::Hearsay, 3_600),
-    (Kind::Hearsay, 3_600),
-    (Kind::SlowDisks, 2_800),
-    (Kind::Standstills, 2_400),
-    (Kind::Standstills, 2_400),
-    (Kind::Usurpers, 2_400),
+    (Kind::Hearsay, 3_500),
+    (Kind::Hearsay, 3_500),
+    (Kind::SlowDisks, 2_700),
+    (Kind::Standstills, 2_500),
+    (Kind::Usurpers, 2_500),
     (Kind::Jumps, 2_300),
+    (Kind::Laggards, 2_700),
 ];
 
 /// What an act may have besides.
@@ -100,7 +104,10 @@ pub(super) fn kinds_of(must: Kind, random: &mut Random) -> Vec<Kind> {
     let mut extras = EXTRAS.to_vec();
     random.shuffle(&mut extras);
     let more = usize::try_from(random.below(EXTRAS_MAX + 1)).unwrap_or(0);
-    let is_chain = matches!(must, Kind::Hearsay | Kind::Usurpers | Kind::Standstills | Kind::Jumps);
+    let is_chain = matches!(
+        must,
+        Kind::Hearsay | Kind::Usurpers | Kind::Standstills | Kind::Jumps | Kind::Laggards
+    );
     let more = if is_chain { 0 } else { more };
     let mut kinds = vec![must];
     kinds.extend(extras.into_iter().take(more));
@@ -121,7 +128,7 @@ impl Act<'_> {
     /// Lets faults of a kind come again and again until the act is over.
     pub(super) fn faults_of(&self, kind: Kind, random: &mut Random) -> Vec<PlannedFault> {
         let mut faults = Vec::new();
-        let mut at = self.from + random.below(400);
+        let mut at = self.from + random.below(BEGIN_MS_MAX);
         while at < self.until {
             let (some, took) = self.next(kind, at, random);
             faults.extend(some);
@@ -170,6 +177,7 @@ impl Act<'_> {
             Kind::Standstills => self.standstills(at, random),
             Kind::Jumps => self.jumps(at, random),
             Kind::Usurpers => self.usurpers(at, random),
+            Kind::Laggards => self.laggards(at, random),
         }
     }
 
@@ -277,6 +285,9 @@ pub(super) fn one(at: u64, lasts: u64, action: Action, target: Target) -> (Vec<P
     let fault = PlannedFault::new(Millis(at), Millis(lasts), action, target);
     (vec![PlannedFault { trigger, ..fault }], lasts)
 }
+
+/// How long after its beginning an act has its first fault at most.
+const BEGIN_MS_MAX: u64 = 200;
 
 /// The most kinds of an act beside the one that it must have.
 const EXTRAS_MAX: u64 = 1;

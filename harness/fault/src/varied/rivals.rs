@@ -104,23 +104,32 @@ impl Act<'_> {
 
     /// The leader is cut off, and goes on to propose what nobody hears of. Who follows it is
     /// stopped as soon as it is seen to lead, before what it proposes in the same slots is chosen,
-    /// as disks are slow; and the first is back, and may lead again.
+    /// as nodes are far apart; and the first is back. It hears the others a little later than they
+    /// it, and so it is the first to know that the way is open in both directions: it leads again,
+    /// and its own disk tells what it voted for before others do.
     pub(super) fn usurpers(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
-        let (after, ms) = (random.between(300, 500), random.between(100, 350));
-        // By then it was missed, and phase 1 has had its two syncs.
-        let reign = after + 350 + ms + random.between(0, 300);
-        let alone = reign - after + random.between(0, 200);
+        let (after, ms) = (random.between(300, 450), random.between(50, 90));
+        let far = random.between(30, 50);
+        // By the end of it the next one was elected, and was stopped.
+        let alone = 450 + 2 * ms + 2 * far + random.between(0, 100);
         let mut faults = one(at + after, alone, Action::Isolate, Target::Leader).0;
-        let lasts = random.between(700, 1_000);
-        let action = match random.below(3) {
-            0 => Action::Kill,
-            1 => Action::Pause,
-            _ => Action::Isolate,
+        let deaf = alone + USURPED_DEAF_MS;
+        faults.extend(one(at + after, deaf, Action::Deafen, Target::Leader).0);
+        let lasts = random.between(900, 1_100);
+        let action = match random.below(4) {
+            0 => Action::Isolate,
+            1 => Action::Kill,
+            _ => Action::Pause,
         };
-        faults.extend(one(at + reign, lasts, action, Target::Leader).0);
-        let lasts = reign + lasts;
+        let struck = at + after + USURPED_MS;
+        let (mut strike, _) = one(struck, lasts, action, Target::Leader);
+        strike.iter_mut().for_each(|fault| fault.trigger = Trigger::NewLeader);
+        faults.extend(strike);
+        let lasts = after + alone + random.between(500, 700);
         let slow = Action::Disk(DiskFault::Slow { ms: Millis(ms) });
         faults.extend(one(at, lasts, slow, Target::All).0);
+        let far = LinkRules { delay_ms: Millis(far), ..LinkRules::default() };
+        faults.extend(one(at, lasts, Action::Disturb(far), Target::All).0);
         (faults, lasts)
     }
 
@@ -157,6 +166,13 @@ impl Act<'_> {
         (faults, after)
     }
 }
+
+/// For how long a leader that is back is heard and does not hear: more than a heartbeat, and less
+/// than lets others take it for silent.
+const USURPED_DEAF_MS: u64 = 60;
+
+/// How long after a leader is cut off it is looked for another one: nobody misses it sooner.
+const USURPED_MS: u64 = 250;
 
 /// How long both leaders are cut off.
 const HEARSAY_OVERLAP_MS: u64 = 60;

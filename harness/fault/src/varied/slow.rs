@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use synod_rng::Random;
 
 use super::acts::{Act, one};
-use crate::{Action, DiskFault, LinkRules, Millis, NodeId, PlannedFault, Target};
+use crate::{Action, DiskFault, LinkRules, Millis, NodeId, PartsPerMillion, PlannedFault, Target};
 
 impl Act<'_> {
     /// Most disks become slow, and the leader dies before anybody knows it: votes wait at those who
@@ -31,37 +31,68 @@ impl Act<'_> {
         (faults, until)
     }
 
-    /// The disk of the leader is slow, and that of a minority is slower. The leader stands still,
-    /// or is not heard, until others ask for promises. What it had chosen by then it tells at once,
-    /// while what it promises waits for its disk, and what others do comes later still.
+    /// Disks are slow, and that of the leader is slower. Nobody hears the leader until others ask
+    /// for promises. What it had chosen by then it tells at once, while what the others promise
+    /// waits for their disks, and what it promises itself comes later still.
     pub(super) fn standstills(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (mut faults, mut after) = (Vec::new(), 0);
         for _ in 0..STANDSTILLS {
-            let (before, lasts) = (random.between(200, 350), random.between(320, 460));
-            let action = if random.chance(650_000) { Action::Pause } else { Action::Mute };
-            faults.extend(one(at + after + before, lasts, action, Target::Leader).0);
-            let slow_for = before + lasts + random.between(200, 300);
-            let ms = |random: &mut Random, least| Millis(random.between(least, least + 250));
-            let slow = Action::Disk(DiskFault::Slow { ms: ms(random, 200) });
-            faults.extend(one(at + after, slow_for, slow, Target::Leader).0);
-            let slower = Action::Disk(DiskFault::Slow { ms: ms(random, 600) });
-            let few = self.fewer(random);
-            faults.extend(one(at + after, slow_for, slower, few).0);
-            after += slow_for + random.between(100, 200);
+            let (before, lasts) = (random.between(200, 300), random.between(330, 420));
+            faults.extend(one(at + after + before, lasts, Action::Mute, Target::Leader).0);
+            let slow_for = before + lasts + random.between(400, 500);
+            let slow = Action::Disk(DiskFault::Slow { ms: Millis(random.between(240, 380)) });
+            faults.extend(one(at + after, slow_for, slow, Target::All).0);
+            let slower = Action::Disk(DiskFault::Slow { ms: Millis(random.between(780, 900)) });
+            faults.extend(one(at + after, slow_for, slower, Target::Leader).0);
+            after += slow_for + random.between(100, 150);
         }
         (faults, after)
     }
 
-    /// The leader dies, and links become longer when others have missed it and ask for promises:
-    /// these come when whoever asked has given its ballot up for the next one.
+    /// The disks of the leader and of a minority are about as slow, once of one minority and once
+    /// of another. While those of a majority are fast enough, the leader goes on ahead of its own
+    /// disk; and then one slot has to wait for it, in which a fast node has voted. Links become
+    /// longer than anybody expects meanwhile, so that this node is asked again for what it said.
+    pub(super) fn laggards(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
+        let (mut faults, mut after) = (Vec::new(), 0);
+        let mut order = self.nodes.to_vec();
+        random.shuffle(&mut order);
+        let few = self.nodes.len().saturating_sub(1) / 2;
+        for _ in 0..LAGGARDS {
+            let (before, lasts) = (random.between(450, 600), random.between(400, 500));
+            let slow_for = before + lasts;
+            let slow = |random: &mut Random| {
+                Action::Disk(DiskFault::Slow { ms: Millis(random.between(450, 850)) })
+            };
+            faults.extend(one(at + after, slow_for, slow(random), Target::Leader).0);
+            let minority = Target::of(order.iter().take(few).copied().collect());
+            faults.extend(one(at + after, slow_for, slow(random), minority).0);
+            let far = longer(random.between(LONGER_MS_MIN, LONGER_MS_MAX));
+            faults.extend(one(at + after + before, lasts, far, Target::All).0);
+            after += slow_for + random.between(100, 200);
+            // Whoever leads is in one of them at most.
+            order.rotate_left(few);
+        }
+        (faults, after)
+    }
+
+    /// The leader dies, and links become longer when others have missed it and ask for promises, or
+    /// most of what is said then is lost and said again: these come when whoever asked has given
+    /// its ballot up for the next one.
     pub(super) fn jumps(&self, at: u64, random: &mut Random) -> (Vec<PlannedFault>, u64) {
         let (mut faults, mut after) = (Vec::new(), random.between(50, 200));
-        for _ in 0..JUMPS {
+        let far = longer(random.between(JUMP_MS_MIN, JUMP_MS_MAX));
+        let percent = u32::try_from(random.between(45, 60)).unwrap_or(0);
+        let loss = PartsPerMillion::percent(percent);
+        let lossy = Action::Disturb(LinkRules { loss, ..LinkRules::default() });
+        // One after the other: a candidate that failed has more patience with its next ballot,
+        // until somebody leads.
+        for action in [far, lossy] {
             let lasts = random.between(550, 700);
             faults.extend(one(at + after, lasts, Action::Kill, Target::Leader).0);
             let missed = after + random.between(200, 300);
-            let far = longer(random.between(JUMP_MS_MIN, JUMP_MS_MAX));
-            faults.extend(one(at + missed, random.between(400, 550), far, Target::All).0);
+            let disturbed = random.between(450, 600);
+            faults.extend(one(at + missed, disturbed, action, Target::All).0);
             after += lasts + random.between(400, 600);
         }
         (faults, after)
@@ -71,12 +102,6 @@ impl Act<'_> {
     fn most(&self, random: &mut Random) -> Target {
         let (_, most) = self.parted(random);
         Target::of(most)
-    }
-
-    /// Draws fewer than half of the nodes, as many as may be.
-    fn fewer(&self, random: &mut Random) -> Target {
-        let (few, _) = self.parted(random);
-        Target::of(few)
     }
 
     /// Draws a minority that is as large as may be, and the others.
@@ -93,11 +118,11 @@ fn longer(by_ms: u64) -> Action {
     Action::Disturb(LinkRules { delay_ms: Millis(by_ms), ..LinkRules::default() })
 }
 
-/// How often in a row the leader stands still.
+/// How often in a row the leader is not heard.
 const STANDSTILLS: u64 = 2;
 
-/// How often in a row the leader dies.
-const JUMPS: u64 = 2;
+/// How often in a row the leader and a minority have slow disks.
+const LAGGARDS: u64 = 2;
 
 /// How far apart nodes come at least when they ask for promises: the answer comes later than a
 /// candidate expects it, and its next ballot is on its way.
@@ -149,6 +174,7 @@ mod tests {
             let mut faults = act.slow_disks(0, &mut random).0;
             faults.extend(act.standstills(0, &mut random).0);
             faults.extend(act.jumps(0, &mut random).0);
+            faults.extend(act.laggards(0, &mut random).0);
             for fault in &faults {
                 if let Action::Disk(DiskFault::Slow { ms }) = &fault.action {
                     assert!(ms.0 <= 900, "{seed}: {ms}");
