@@ -8,13 +8,11 @@ use synod_fault::DiskFault;
 use synod_host::{Event, ReadOrder};
 use synod_simulator::Micros;
 
+use super::snapshots::DISK_LOOK;
 use super::{Machine, READ_US_MAX, SimWorld, Wakeup};
 use crate::coverage::Point;
 use crate::monitor::Monitor;
 use crate::step::Cause;
-
-/// How much later a disk is looked at again that hangs.
-const DISK_LOOK: Micros = Micros(10_000);
 
 impl Machine {
     /// Takes an order; the host gives one at a time.

@@ -22,7 +22,7 @@ use synod_host::{PartReader, SnapshotDone, SnapshotOrder};
 const HELD_UP_LOOK: Micros = Micros(1_000);
 
 /// How much later a disk is looked at again that keeps work waiting.
-const DISK_LOOK: Micros = Micros(10_000);
+pub(super) const DISK_LOOK: Micros = Micros(10_000);
 
 /// The longest work on a whole snapshot where nothing is slow, in microseconds.
 const SNAPSHOT_US_MAX: u64 = 50_000;
