@@ -15,9 +15,9 @@ impl Election {
         self.links.get(&peer).map_or(0, |link| link.rtt.min(RTT_TICKS_MAX))
     }
 
-    /// Returns within how many ticks a word of any peer is here, and with it what that peer does:
-    /// so long a leader that gives up lets others campaign first, as it knows most of the log and
-    /// would win again, for its log to stand as before.
+    /// Returns within how many ticks a word of any peer is here. So long a candidate that no quorum
+    /// hears may take to be heard again; and so long a leader that gives up lets others campaign
+    /// first, as it knows most of the log and would win again, for its log to stand as before.
     pub(super) fn way_ticks(&self) -> u32 {
         let farthest = self.links.values().map(|link| link.rtt).max().unwrap_or(0);
         self.config.suspicion_ticks + farthest.min(RTT_TICKS_MAX)
